@@ -1,0 +1,1 @@
+"""Where the stations lock: gates, rollouts, triggers, retraining, feedback and traces."""

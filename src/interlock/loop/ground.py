@@ -1,0 +1,70 @@
+"""Name what the loop needs of a workspace, so that it depends on rooms and ports and on nothing above."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from interlock.core.clock import Clock
+from interlock.ports.model_runtime import Predictor
+from interlock.ports.stores import Stores
+
+if TYPE_CHECKING:
+    from interlock.data.snapshots import Datasets
+    from interlock.experiments.tracking import Experiments
+    from interlock.labels.labels import Labels
+    from interlock.monitoring.monitors import Monitors
+    from interlock.pipelines.runner import Pipelines
+    from interlock.registry.models import Models
+
+
+class Ground(Protocol):
+    """The stores and rooms that the loop joins; a `Workspace` is one."""
+
+    @property
+    def uri(self) -> str:
+        """Where the workspace is."""
+        ...
+
+    @property
+    def stores(self) -> Stores:
+        """One of each store."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        ...
+
+    @property
+    def data(self) -> Datasets:
+        """Datasets."""
+        ...
+
+    @property
+    def labels(self) -> Labels:
+        """Label sets."""
+        ...
+
+    @property
+    def experiments(self) -> Experiments:
+        """Runs."""
+        ...
+
+    @property
+    def pipelines(self) -> Pipelines:
+        """Pipelines."""
+        ...
+
+    @property
+    def registry(self) -> Models:
+        """Models."""
+        ...
+
+    @property
+    def monitoring(self) -> Monitors:
+        """Monitors."""
+        ...
+
+    def load_predictor(self, ref: str) -> Predictor:
+        """Load a model version."""
+        ...

@@ -1,0 +1,109 @@
+"""Turn feedback into labels, and served rows with their truths into training data.
+
+What was served is what is trained on: the inputs come from the prediction log, so training and serving cannot
+disagree, and nothing later than the prediction can leak into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from interlock.core.clock import from_micros
+from interlock.core.errors import NotFound
+from interlock.core.schema import Signature
+from interlock.loop.ground import Ground
+from interlock.ports.dataset_store import Snapshot
+from interlock.ports.label_store import Annotation, LabelSet
+from interlock.ports.prediction_log import JudgedPrediction
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PAGE = 10_000
+ID, TIME, TRUTH = "prediction_id", "event_time", "truth"
+
+
+def judged_rows(
+    ground: Ground, endpoint: str, *, start: datetime, end: datetime, known_by: datetime
+) -> Iterator[JudgedPrediction]:
+    """Yield the answers callers saw in a period, by event time, whose truth was known by a moment."""
+    after: tuple[int, str] | None = None
+    while True:
+        page = ground.stores.predictions.window(endpoint, start=start, end=end, after=after, limit=PAGE)
+        for row in page:
+            if row.feedback is not None and from_micros(row.feedback.known_at) <= known_by:
+                yield row
+        if len(page) < PAGE:
+            return
+        after = (page[-1].prediction.event_time, page[-1].prediction.id)
+
+
+def freeze_labels(ground: Ground, endpoint: str, *, start: datetime, end: datetime, known_by: datetime) -> LabelSet:
+    """Make the truths of a period annotations, and freeze them as the next version of the endpoint's label set.
+
+    Raises:
+        NotFound: No truth is known in that period.
+    """
+    name = f"{endpoint}-outcomes"
+    annotations = [
+        Annotation(
+            id=f"{endpoint}:{row.prediction.id}",
+            item=f"prediction:{row.prediction.id}",
+            value=row.feedback.truth,
+            annotator=row.feedback.source or f"feedback:{endpoint}",
+            time=from_micros(row.feedback.known_at),
+        )
+        for row in judged_rows(ground, endpoint, start=start, end=end, known_by=known_by)
+        if row.feedback is not None
+    ]
+    if not annotations:
+        raise NotFound(
+            f"no truth is known for endpoint '{endpoint}' in that period",
+            why=f"between {start.isoformat()} and {end.isoformat()}, known by {known_by.isoformat()}",
+            fix=f"POST feedback to /v2/models/{endpoint}/feedback",
+        )
+    ground.labels.add(name, annotations)
+    return ground.labels.freeze(name, as_of=known_by, derived_from=[f"endpoint:{endpoint}"])
+
+
+def commit_training_rows(
+    ground: Ground,
+    endpoint: str,
+    *,
+    dataset: str,
+    signature: Signature,
+    start: datetime,
+    end: datetime,
+    known_by: datetime,
+    labels: LabelSet,
+) -> Snapshot:
+    """Append the served rows of a period, with their truths, to a dataset.
+
+    Columns: the signature's inputs, then `prediction_id`, `event_time` and `truth` (0 or 1).
+    """
+    rows = list(judged_rows(ground, endpoint, start=start, end=end, known_by=known_by))
+    return ground.data.commit(
+        dataset,
+        served_table(rows, signature),
+        append=ground.stores.datasets.find(dataset) is not None,
+        message=f"served {start.date()} to {end.date()}, truths known by {known_by.date()}",
+        source=f"endpoint:{endpoint}",
+        derived_from=[labels.ref, f"endpoint:{endpoint}"],
+    )
+
+
+def served_table(rows: list[JudgedPrediction], signature: Signature) -> pa.Table:
+    """Return served rows as a table; shape (rows, inputs + 3)."""
+    import pyarrow as pa
+
+    kinds = {"string": pa.string(), "double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_()}
+    columns: dict[str, Any] = {}
+    for position, column in enumerate(signature.inputs):
+        values = [row.prediction.inputs[position] for row in rows]
+        columns[column.name] = pa.array(values, type=kinds[column.type])
+    columns[ID] = pa.array([row.prediction.id for row in rows], type=pa.string())
+    columns[TIME] = pa.array([row.prediction.event_time for row in rows], type=pa.timestamp("us", tz="UTC"))
+    columns[TRUTH] = pa.array([int(row.feedback.truth) for row in rows if row.feedback], type=pa.int8())
+    return pa.table(columns)

@@ -1,0 +1,1 @@
+"""Everything replaceable: one Protocol and its records per file."""

@@ -1,0 +1,39 @@
+"""Port: engines that load a packaged model and answer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from interlock.core.schema import Signature
+
+
+class Predictor(Protocol):
+    """A loaded model.
+
+    Thread-safe: may be called from several threads at once. Columns are equally long sequences in the order of
+    the signature's inputs, already validated; missing values are None in strings and NaN in numbers. Pure: the
+    same columns give the same answer.
+    """
+
+    @abstractmethod
+    def predict(self, columns: Sequence[Any], *, rows: int) -> dict[str, Any]:
+        """Return for each output name an array of `rows` values."""
+
+
+class ModelRuntime(Protocol):
+    """Loads one kind of packaged model. Loading never runs code that the package brings (no pickle).
+
+    Thread-safe. `load` of a folder that is not whole raises `Corrupt`; a missing library raises `MissingExtra`.
+    """
+
+    @property
+    @abstractmethod
+    def engine(self) -> str:
+        """The name under which versions ask for it (`onnx`)."""
+
+    @abstractmethod
+    def load(self, folder: Path, *, signature: Signature, settings: Mapping[str, Any]) -> Predictor:
+        """Load the model in an `MLmodel` folder."""

@@ -1,0 +1,412 @@
+"""Open a workspace: the composition root, and the only module that picks adapters.
+
+Rooms are imported when they are first used, so that a command pays for what it needs and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from interlock.core.clock import Clock, SystemClock
+from interlock.core.errors import Corrupt, InvalidInput, NotFound, StorageFull, Unavailable
+from interlock.core.hashing import digest_of
+from interlock.core.ids import new_id
+from interlock.core.settings import FOLDER, find_workspace_uri
+from interlock.ports.artifact_store import Damage
+from interlock.ports.stores import Stores
+
+if TYPE_CHECKING:
+    from interlock.data.snapshots import Datasets
+    from interlock.experiments.tracking import ActiveRun, Experiments
+    from interlock.features.features import Features
+    from interlock.labels.labels import Labels
+    from interlock.loop.loop import Loop
+    from interlock.monitoring.monitors import Monitors
+    from interlock.pipelines.runner import Pipelines
+    from interlock.ports.model_runtime import Predictor
+    from interlock.registry.models import Models
+    from interlock.tuning.studies import Studies
+
+MARKER = "workspace.json"
+FORMAT = 1
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """What makes a folder a workspace.
+
+    Args:
+        format: Layout of the folder.
+        id: Of this workspace, for ever.
+    """
+
+    format: int
+    id: str
+
+
+class Workspace:
+    """Everything Interlock knows, opened.
+
+    Thread-safe. Use it as a context manager, or call `close`.
+
+    Args:
+        uri: Where it is: a folder, `postgresql://…`, `http://…` or `memory:`.
+        folder: Local folder for caches, spools and the secret.
+        stores: One of each store.
+        clock: What tells it the time.
+        on_close: What to close with it, in order.
+
+    Example:
+        >>> with open_workspace("memory:") as workspace:
+        ...     workspace.stores.journal.last_seq()
+        0
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        folder: Path,
+        stores: Stores,
+        clock: Clock,
+        on_close: tuple[Callable[[], None], ...] = (),
+    ) -> None:
+        self.uri = uri
+        self.folder = folder
+        self.stores = stores
+        self.clock = clock
+        self._on_close = on_close
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Workspace({self.uri!r})"
+
+    def close(self) -> None:
+        """Write what is pending and free connections, files and workers; closing twice is harmless."""
+        closing, self._on_close = self._on_close, ()
+        pipelines = self.__dict__.pop("pipelines", None)
+        if pipelines is not None:
+            pipelines.executor.close()
+        for close in closing:
+            close()
+
+    def verify(self) -> list[Damage]:
+        """Read everything back and name what is damaged; an empty list means whole."""
+        self.stores.predictions.flush()
+        return [*self.stores.artifacts.check(), *self.loop.missing_artifacts()]
+
+    @cached_property
+    def data(self) -> Datasets:
+        """Datasets and their snapshots."""
+        from interlock.data.snapshots import Datasets
+
+        return Datasets(self.stores.datasets, self.stores.artifacts, clock=self.clock)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Annotations and label sets."""
+        from interlock.labels.labels import Labels
+
+        return Labels(self.stores.labels, clock=self.clock)
+
+    @cached_property
+    def features(self) -> Features:
+        """Feature views, point-in-time joins and online lookups."""
+        from interlock.adapters.duckdb.offline_store import DuckDbOfflineStore
+        from interlock.features.features import Features
+
+        return Features(
+            self.stores.features,
+            self.stores.online,
+            DuckDbOfflineStore(),
+            self.data.read,
+            self.stores.journal,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        """Experiments and runs."""
+        from interlock.experiments.tracking import Experiments
+
+        return Experiments(self.stores.runs, self.stores.artifacts, self.stores.journal, clock=self.clock)
+
+    @cached_property
+    def tuning(self) -> Studies:
+        """Studies and trials."""
+        from interlock.tuning.studies import Studies
+
+        return Studies(self.experiments, self.stores.runs)
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        """Steps, pipelines and their cache."""
+        from interlock.adapters.local.executors import InlineExecutor
+        from interlock.pipelines.runner import Pipelines
+
+        return Pipelines(
+            self.stores.runs,
+            self.stores.steps,
+            self.stores.artifacts,
+            self.stores.journal,
+            executor=InlineExecutor(),
+            secret=self.secret,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def registry(self) -> Models:
+        """Registered models and their versions."""
+        from interlock.adapters.onnx.runtime import OnnxRuntime
+        from interlock.adapters.sklearn.runtime import SklearnRuntime
+        from interlock.registry.models import Models
+
+        return Models(
+            self.stores.models,
+            self.stores.artifacts,
+            self.folder / "cache",
+            runtimes=[OnnxRuntime(), SklearnRuntime()],
+            clock=self.clock,
+        )
+
+    @cached_property
+    def monitoring(self) -> Monitors:
+        """Monitors, reports and alerts."""
+        from interlock.monitoring.monitors import Monitors
+
+        return Monitors(
+            self.stores.monitors,
+            self.stores.predictions,
+            resolve_version=self.registry.resolve,
+            reference=self.loop.reference,
+        )
+
+    @cached_property
+    def loop(self) -> Loop:
+        """Gates, triggers, rollouts and traces: where the stations lock."""
+        from interlock.loop.loop import Loop
+
+        return Loop(self)
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The key that signs what only this workspace may load again: 32 bytes, readable by its owner only."""
+        path = self.folder / "secret"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            key = path.read_bytes()
+            if len(key) != 32:
+                raise Corrupt(
+                    f"{path} does not hold a key", why=f"expected 32 bytes, found {len(key)}", fix=f"rm {path}"
+                ) from None
+            return key
+        key = secrets.token_bytes(32)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+        return key
+
+    def load_predictor(self, ref: str) -> Predictor:
+        """Load a model version with the engine that it was verified for.
+
+        Raises:
+            NotFound: There is no such version, or no runtime for its engine.
+        """
+        version = self.registry.resolve(ref)
+        engine = version.engine
+        if engine == "onnx":
+            from interlock.adapters.onnx.runtime import OnnxRuntime
+
+            runtime: Any = OnnxRuntime()
+        elif engine == "sklearn":
+            from interlock.adapters.sklearn.runtime import SklearnRuntime
+
+            runtime = SklearnRuntime()
+        else:
+            raise NotFound(f"no runtime serves the engine '{engine}'", why=f"{version.ref} asks for it")
+        folder = self.registry.package_folder(version)
+        predictor: Predictor = runtime.load(folder, signature=version.signature, settings=version.facts)
+        return predictor
+
+
+def open_workspace(
+    uri: str | os.PathLike[str] | None = None,
+    *,
+    actor: str = "user",
+    create: bool = True,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Workspace:
+    """Open a workspace, making it if it does not exist yet.
+
+    Args:
+        uri: A folder, `postgresql://…`, `http://…` or `memory:`; by default `INTERLOCK_URI`, else the folder
+            `.interlock` here or above, found upwards like `.git`.
+        actor: Who is working; written into every event.
+        create: Whether a missing folder is made.
+        clock: What tells the time, where that is not the machine's clock.
+        environ: The environment, where that is not the process's.
+
+    Raises:
+        NotFound: There is no workspace and `create` is False.
+        InvalidInput: The folder holds something else, or the URI has an unknown scheme.
+        Corrupt: The workspace is damaged.
+        NewerSchema: A newer version of Interlock wrote it.
+        Unavailable: The server does not answer.
+    """
+    env = os.environ if environ is None else environ
+    where = os.fspath(uri) if uri is not None else find_workspace_uri(environ=env)
+    ticking = clock or SystemClock()
+    scheme = urlsplit(where).scheme if "://" in where or where.startswith("memory:") else ""
+    if scheme == "memory":
+        return _open_memory(where, actor=actor, clock=ticking)
+    if scheme in ("postgresql", "postgres"):
+        return _open_postgres(where, actor=actor, clock=ticking, cache=_cache_folder(where, env))
+    if scheme in ("http", "https"):
+        return _open_remote(where, clock=ticking, cache=_cache_folder(where, env), token=env.get("INTERLOCK_TOKEN"))
+    if scheme not in ("", "file"):
+        raise InvalidInput(
+            f"'{where}' has an unknown scheme",
+            why=f"'{scheme}' is none of: a folder, postgresql://, http://, https://, memory:",
+            fix="interlock --dir FOLDER …",
+        )
+    folder = Path(urlsplit(where).path if scheme == "file" else where).expanduser()
+    return _open_folder(folder, actor=actor, create=create, clock=ticking)
+
+
+def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Workspace:
+    from interlock.adapters.localfs.artifact_store import LocalArtifactStore
+    from interlock.adapters.localfs.prediction_spool import SpooledPredictionLog
+    from interlock.adapters.sql.database import Database
+    from interlock.adapters.sql.dialect import SqliteDialect
+    from interlock.adapters.sql.stores import sql_stores
+
+    if folder.name != FOLDER and (folder / FOLDER / MARKER).is_file():
+        folder = folder / FOLDER
+    _prepare_folder(folder, create=create)
+    database = Database(SqliteDialect(folder / "metadata.db"), actor=actor, clock=clock)
+    try:
+        plain = sql_stores(database, artifacts=LocalArtifactStore(folder / "artifacts"))
+    except BaseException:
+        database.close()
+        raise
+    spool = SpooledPredictionLog(plain.predictions, folder / "predictions")
+    stores = Stores(**{**{name: getattr(plain, name) for name in plain.__dataclass_fields__}, "predictions": spool})
+    return Workspace(str(folder), folder=folder, stores=stores, clock=clock, on_close=(spool.close, database.close))
+
+
+def _prepare_folder(folder: Path, *, create: bool) -> None:
+    marker = folder / MARKER
+    if marker.is_file():
+        _read_marker(marker)
+        return
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput(f"{folder} is a file", why="a workspace is a folder", fix="interlock --dir FOLDER …")
+    if not create:
+        raise NotFound(
+            f"there is no workspace at {folder}",
+            why=f"neither this folder nor one above it holds {FOLDER}",
+            fix="interlock demo, or interlock --dir FOLDER …",
+        )
+    if folder.exists() and any(not entry.name.startswith(MARKER) for entry in folder.iterdir()):
+        raise InvalidInput(
+            f"{folder} is not a workspace",
+            why=f"it holds files but no {MARKER}",
+            fix="name an empty or a new folder: interlock --dir FOLDER …",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f"{MARKER}.{new_id()}"
+        draft.write_bytes(msgspec.json.encode(Marker(format=FORMAT, id=new_id())))
+        try:
+            # a hard link fails where the marker exists: of two processes that create at once, one wins
+            marker.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    except PermissionError as error:
+        raise Unavailable(
+            f"{folder} cannot be written", why=str(error), fix="choose another folder with --dir"
+        ) from error
+    except OSError as error:
+        raise StorageFull(f"{folder} cannot be made", why=str(error), fix="free some space and run again") from error
+
+
+def _read_marker(path: Path) -> Marker:
+    try:
+        marker = msgspec.json.decode(path.read_bytes(), type=Marker)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(
+            f"{path} is damaged", why=f"it is not a workspace marker: {error}", fix="restore the file from a backup"
+        ) from error
+    if marker.format > FORMAT:
+        raise InvalidInput(
+            f"{path.parent} has layout {marker.format}, and this Interlock knows {FORMAT}",
+            why="a newer version of Interlock made it",
+            fix="pip install --upgrade interlock",
+        )
+    return marker
+
+
+def _open_memory(uri: str, *, actor: str, clock: Clock) -> Workspace:
+    import shutil
+    import tempfile
+
+    from interlock.adapters.memory.stores import memory_stores
+
+    folder = Path(tempfile.mkdtemp(prefix="interlock-"))
+    return Workspace(
+        uri,
+        folder=folder,
+        stores=memory_stores(actor=actor, clock=clock),
+        clock=clock,
+        on_close=(lambda: shutil.rmtree(folder, ignore_errors=True),),
+    )
+
+
+def _open_postgres(uri: str, *, actor: str, clock: Clock, cache: Path) -> Workspace:
+    from interlock.adapters.sql.database import Database
+    from interlock.adapters.sql.dialect import PostgresDialect
+    from interlock.adapters.sql.stores import sql_stores
+
+    database = Database(PostgresDialect(uri), actor=actor, clock=clock)
+    return Workspace(uri, folder=cache, stores=sql_stores(database), clock=clock, on_close=(database.close,))
+
+
+def _open_remote(uri: str, *, clock: Clock, cache: Path, token: str | None) -> Workspace:
+    from interlock.adapters.remote.stores import remote_stores
+
+    return Workspace(uri, folder=cache, stores=remote_stores(uri, token=token), clock=clock)
+
+
+def _cache_folder(uri: str, env: Mapping[str, str]) -> Path:
+    root = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108
+    folder = root / "interlock" / digest_of(uri.encode())[3:19]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@lru_cache(maxsize=4)
+def _shared(uri: str) -> Workspace:
+    return open_workspace(uri)
+
+
+def run(experiment: str = "default", **options: Any) -> ActiveRun:
+    """Start a run in the workspace of this folder; see `Experiments.run` for the options.
+
+    The workspace is opened once per process and found as `open_workspace` finds it.
+    """
+    return _shared(find_workspace_uri()).experiments.run(experiment, **options)
