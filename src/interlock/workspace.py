@@ -5,6 +5,7 @@ Rooms are imported when they are first used, so that a command pays for what it 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -26,13 +27,15 @@ from interlock.ports.stores import Stores
 if TYPE_CHECKING:
     from interlock.data.snapshots import Datasets
     from interlock.experiments.tracking import ActiveRun, Experiments
-    from interlock.features.features import Features
+    from interlock.features.views import Features
     from interlock.labels.labels import Labels
     from interlock.loop.loop import Loop
     from interlock.monitoring.monitors import Monitors
     from interlock.pipelines.runner import Pipelines
-    from interlock.ports.model_runtime import Predictor
+    from interlock.ports.executor import Executor
+    from interlock.ports.model_runtime import ModelRuntime
     from interlock.registry.models import Models
+    from interlock.serving.loading import ModelLoader
     from interlock.tuning.studies import Studies
 
 MARKER = "workspace.json"
@@ -96,9 +99,8 @@ class Workspace:
     def close(self) -> None:
         """Write what is pending and free connections, files and workers; closing twice is harmless."""
         closing, self._on_close = self._on_close, ()
-        pipelines = self.__dict__.pop("pipelines", None)
-        if pipelines is not None:
-            pipelines.executor.close()
+        if "executor" in self.__dict__:
+            self.executor.close()
         for close in closing:
             close()
 
@@ -125,7 +127,7 @@ class Workspace:
     def features(self) -> Features:
         """Feature views, point-in-time joins and online lookups."""
         from interlock.adapters.duckdb.offline_store import DuckDbOfflineStore
-        from interlock.features.features import Features
+        from interlock.features.views import Features
 
         return Features(
             self.stores.features,
@@ -151,9 +153,15 @@ class Workspace:
         return Studies(self.experiments, self.stores.runs)
 
     @cached_property
+    def executor(self) -> Executor:
+        """Where steps run."""
+        from interlock.adapters.local.executors import InlineExecutor
+
+        return InlineExecutor()
+
+    @cached_property
     def pipelines(self) -> Pipelines:
         """Steps, pipelines and their cache."""
-        from interlock.adapters.local.executors import InlineExecutor
         from interlock.pipelines.runner import Pipelines
 
         return Pipelines(
@@ -161,7 +169,7 @@ class Workspace:
             self.stores.steps,
             self.stores.artifacts,
             self.stores.journal,
-            executor=InlineExecutor(),
+            executor=self.executor,
             secret=self.secret,
             clock=self.clock,
         )
@@ -169,17 +177,23 @@ class Workspace:
     @cached_property
     def registry(self) -> Models:
         """Registered models and their versions."""
-        from interlock.adapters.onnx.runtime import OnnxRuntime
-        from interlock.adapters.sklearn.runtime import SklearnRuntime
         from interlock.registry.models import Models
 
         return Models(
             self.stores.models,
             self.stores.artifacts,
             self.folder / "cache",
-            runtimes=[OnnxRuntime(), SklearnRuntime()],
+            runtimes=self.runtimes,
             clock=self.clock,
         )
+
+    @cached_property
+    def runtimes(self) -> tuple[ModelRuntime, ...]:
+        """The engines that models run on."""
+        from interlock.adapters.onnx.runtime import OnnxRuntime
+        from interlock.adapters.sklearn.runtime import SklearnRuntime
+
+        return (OnnxRuntime(), SklearnRuntime())
 
     @cached_property
     def monitoring(self) -> Monitors:
@@ -218,27 +232,12 @@ class Workspace:
             file.write(key)
         return key
 
-    def load_predictor(self, ref: str) -> Predictor:
-        """Load a model version with the engine that it was verified for.
+    @cached_property
+    def load_model(self) -> ModelLoader:
+        """What loads a model version with the engine that it was verified for."""
+        from interlock.serving.loading import ModelLoader
 
-        Raises:
-            NotFound: There is no such version, or no runtime for its engine.
-        """
-        version = self.registry.resolve(ref)
-        engine = version.engine
-        if engine == "onnx":
-            from interlock.adapters.onnx.runtime import OnnxRuntime
-
-            runtime: Any = OnnxRuntime()
-        elif engine == "sklearn":
-            from interlock.adapters.sklearn.runtime import SklearnRuntime
-
-            runtime = SklearnRuntime()
-        else:
-            raise NotFound(f"no runtime serves the engine '{engine}'", why=f"{version.ref} asks for it")
-        folder = self.registry.package_folder(version)
-        predictor: Predictor = runtime.load(folder, signature=version.signature, settings=version.facts)
-        return predictor
+        return ModelLoader(self.registry.resolve, self.registry.package_folder, self.runtimes)
 
 
 def open_workspace(
@@ -337,12 +336,12 @@ def _prepare_folder(folder: Path, *, create: bool) -> None:
             pass
         finally:
             draft.unlink()
-    except PermissionError as error:
-        raise Unavailable(
-            f"{folder} cannot be written", why=str(error), fix="choose another folder with --dir"
-        ) from error
     except OSError as error:
-        raise StorageFull(f"{folder} cannot be made", why=str(error), fix="free some space and run again") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(
+                f"{folder} cannot be made", why="the disk is full", fix="free some space and run again"
+            ) from error
+        raise Unavailable(f"{folder} cannot be made", why=str(error), fix="choose another folder with --dir") from error
 
 
 def _read_marker(path: Path) -> Marker:

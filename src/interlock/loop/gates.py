@@ -12,8 +12,8 @@ from interlock.core.errors import InvalidInput, SchemaMismatch, did_you_mean
 from interlock.core.ids import new_id
 from interlock.loop.ground import Ground
 from interlock.monitoring.auc import delong, delong_paired
-from interlock.ports.model_runtime import Predictor
 from interlock.ports.model_store import GateCheck, ModelVersion, Verdict
+from interlock.serving.loading import LoadedModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,10 +67,10 @@ def judge(
         SchemaMismatch: An input column of a model is missing.
     """
     truth = _truth(table, label)
-    scores = score_table(ground.load_predictor(candidate.ref), candidate, table)
+    scores = score_table(ground.load_model(candidate.ref), table)
     checks = [_floor_check(truth, scores, policy)]
     if champion is not None:
-        rival = score_table(ground.load_predictor(champion.ref), champion, table)
+        rival = score_table(ground.load_model(champion.ref), table)
         checks.append(_gain_check(truth, scores, rival, policy))
         checks += _slice_checks(table, truth, scores, rival, policy)
     failed = [check for check in checks if not check.passed]
@@ -88,24 +88,24 @@ def judge(
     return ground.stores.models.add_verdict(verdict)
 
 
-def score_table(predictor: Predictor, version: ModelVersion, table: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]]:
+def score_table(model: LoadedModel, table: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the score of every row; shape (rows,).
 
     Raises:
         SchemaMismatch: The table lacks an input column of the model.
     """
     columns = []
-    for column in version.signature.inputs:
+    for column in model.signature.inputs:
         if column.name not in table.column_names:
             raise SchemaMismatch(
                 f"the table has no column '{column.name}'",
-                why=f"{version.ref} takes it; {did_you_mean(column.name, table.column_names)}",
+                why=f"{model.ref} takes it; {did_you_mean(column.name, table.column_names)}",
             )
         values = table.column(column.name)
         columns.append(
             values.to_pylist() if column.type == "string" else values.cast("float64").to_numpy(zero_copy_only=False)
         )
-    return np.asarray(predictor.predict(columns, rows=table.num_rows)[SCORE], dtype=np.float64)
+    return np.asarray(model.predictor.predict(columns, rows=table.num_rows)[SCORE], dtype=np.float64)
 
 
 def _truth(table: pa.Table, label: str) -> np.ndarray[Any, np.dtype[np.int8]]:
@@ -113,7 +113,7 @@ def _truth(table: pa.Table, label: str) -> np.ndarray[Any, np.dtype[np.int8]]:
         raise InvalidInput(
             f"the held-back table has no label column '{label}'", why=did_you_mean(label, table.column_names)
         )
-    truth = table.column(label).cast("int8").to_numpy(zero_copy_only=False)
+    truth = np.asarray(table.column(label).cast("int8").to_numpy(zero_copy_only=False), dtype=np.int8)
     if len(set(truth.tolist())) < 2:
         raise InvalidInput(
             "the held-back rows show one class only",

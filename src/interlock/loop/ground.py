@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from interlock.core.clock import Clock
-from interlock.ports.model_runtime import Predictor
 from interlock.ports.stores import Stores
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from interlock.monitoring.monitors import Monitors
     from interlock.pipelines.runner import Pipelines
     from interlock.registry.models import Models
+    from interlock.serving.loading import LoadedModel
 
 
 class Ground(Protocol):
@@ -65,6 +66,7 @@ class Ground(Protocol):
         """Monitors."""
         ...
 
-    def load_predictor(self, ref: str) -> Predictor:
-        """Load a model version."""
+    @property
+    def load_model(self) -> Callable[[str], LoadedModel]:
+        """What loads a model version."""
         ...

@@ -6,7 +6,7 @@ disagree, and nothing later than the prediction can leak into them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +40,18 @@ def judged_rows(
         after = (page[-1].prediction.event_time, page[-1].prediction.id)
 
 
-def freeze_labels(ground: Ground, endpoint: str, *, start: datetime, end: datetime, known_by: datetime) -> LabelSet:
-    """Make the truths of a period annotations, and freeze them as the next version of the endpoint's label set.
+def freeze_labels(ground: Ground, endpoint: str, rows: Sequence[JudgedPrediction], *, known_by: datetime) -> LabelSet:
+    """Make the truths of judged rows annotations, and freeze them as the next version of the endpoint's label set.
 
     Raises:
-        NotFound: No truth is known in that period.
+        NotFound: There are no truths.
     """
+    if not rows:
+        raise NotFound(
+            f"no new truth is known for endpoint '{endpoint}'",
+            why=f"none was sent that was known by {known_by.isoformat()}",
+            fix=f"POST feedback to /v2/models/{endpoint}/feedback",
+        )
     name = f"{endpoint}-outcomes"
     annotations = [
         Annotation(
@@ -55,15 +61,9 @@ def freeze_labels(ground: Ground, endpoint: str, *, start: datetime, end: dateti
             annotator=row.feedback.source or f"feedback:{endpoint}",
             time=from_micros(row.feedback.known_at),
         )
-        for row in judged_rows(ground, endpoint, start=start, end=end, known_by=known_by)
+        for row in rows
         if row.feedback is not None
     ]
-    if not annotations:
-        raise NotFound(
-            f"no truth is known for endpoint '{endpoint}' in that period",
-            why=f"between {start.isoformat()} and {end.isoformat()}, known by {known_by.isoformat()}",
-            fix=f"POST feedback to /v2/models/{endpoint}/feedback",
-        )
     ground.labels.add(name, annotations)
     return ground.labels.freeze(name, as_of=known_by, derived_from=[f"endpoint:{endpoint}"])
 
@@ -71,30 +71,28 @@ def freeze_labels(ground: Ground, endpoint: str, *, start: datetime, end: dateti
 def commit_training_rows(
     ground: Ground,
     endpoint: str,
+    rows: Sequence[JudgedPrediction],
     *,
     dataset: str,
     signature: Signature,
-    start: datetime,
-    end: datetime,
-    known_by: datetime,
     labels: LabelSet,
 ) -> Snapshot:
-    """Append the served rows of a period, with their truths, to a dataset.
+    """Append judged rows, by event time, to a dataset.
 
     Columns: the signature's inputs, then `prediction_id`, `event_time` and `truth` (0 or 1).
     """
-    rows = list(judged_rows(ground, endpoint, start=start, end=end, known_by=known_by))
+    first, last = (from_micros(rows[position].prediction.event_time).date() for position in (0, -1))
     return ground.data.commit(
         dataset,
         served_table(rows, signature),
         append=ground.stores.datasets.find(dataset) is not None,
-        message=f"served {start.date()} to {end.date()}, truths known by {known_by.date()}",
+        message=f"served from {first} to {last}, with their truths",
         source=f"endpoint:{endpoint}",
         derived_from=[labels.ref, f"endpoint:{endpoint}"],
     )
 
 
-def served_table(rows: list[JudgedPrediction], signature: Signature) -> pa.Table:
+def served_table(rows: Sequence[JudgedPrediction], signature: Signature) -> pa.Table:
     """Return served rows as a table; shape (rows, inputs + 3)."""
     import pyarrow as pa
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from interlock.core.errors import SchemaMismatch, did_you_mean
 from interlock.core.schema import Column
 
 if TYPE_CHECKING:
@@ -107,13 +108,69 @@ class JoinSource(msgspec.Struct, frozen=True):
     table: Any
 
 
+def check_join(spine: pa.Table, sources: Sequence[JoinSource], *, time: str) -> None:
+    """Refuse what no join can be made of, before any work.
+
+    Raises:
+        SchemaMismatch: A column is missing, a key has another type than in the spine, a time has no zone, or a
+            feature has the name of a column that is there already.
+    """
+    taken = set(spine.column_names)
+    _check_time("the spine", spine, time)
+    for source in sources:
+        view, table = source.view, source.table
+        of = f"the table of feature view '{view.name}'"
+        _check_time(of, table, view.known_at)
+        for key in view.entity:
+            here, there = key_kind(_type(f"the spine (for '{view.name}')", spine, key)), key_kind(_type(of, table, key))
+            if here != there:
+                raise SchemaMismatch(
+                    f"the key '{key}' is {there} in {of} and {here} in the spine", why="keys of two types never match"
+                )
+        for feature in view.features:
+            _type(of, table, feature.name)
+            if feature.name in taken:
+                raise SchemaMismatch(
+                    f"the feature '{feature.name}' of '{view.name}' has the name of a column that is there already",
+                    why="columns of the result have names of their own",
+                    fix="rename the feature in the view, or the column in the spine",
+                )
+            taken.add(feature.name)
+
+
+def key_kind(type_: Any) -> str:
+    """Return what an Arrow type is as a key: all numbers are one kind, as are all strings."""
+    name = str(type_)
+    if name.startswith("dictionary<values="):
+        name = name.removeprefix("dictionary<values=").partition(",")[0]
+    if name.startswith(("int", "uint", "float", "double", "halffloat")):
+        return "number"
+    return "string" if name in ("string", "large_string", "string_view") else name
+
+
+def _type(of: str, table: pa.Table, column: str) -> Any:
+    if column not in table.column_names:
+        raise SchemaMismatch(f"{of} has no column '{column}'", why=did_you_mean(column, table.column_names))
+    return table.schema.field(column).type
+
+
+def _check_time(of: str, table: pa.Table, column: str) -> None:
+    kind = _type(of, table, column)
+    if getattr(kind, "tz", None) is None:
+        raise SchemaMismatch(
+            f"the time column '{column}' of {of} is {kind}",
+            why="expected a timestamp with a time zone",
+            fix=f'table["{column}"].cast(pa.timestamp("us", tz="UTC"))',
+        )
+
+
 class OfflineStore(Protocol):
     """Point-in-time joins over whole tables; computes in this process, keeps nothing.
 
     Thread-safe. For each row of the spine and each source the newest source row qualifies with equal entity
     keys and `spine time - ttl <= known_at <= spine time` (both inclusive); ties go to the last row of the source
-    table. Rows and order of the spine are kept; where none qualifies the features are null. A missing column
-    raises `SchemaMismatch` naming table and column, before any work.
+    table. Rows and order of the spine are kept; where none qualifies the features are null. Keys that are null
+    or NaN match nothing, nor do null times. What `check_join` refuses raises `SchemaMismatch`, before any work.
     """
 
     @abstractmethod

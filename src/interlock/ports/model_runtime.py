@@ -15,7 +15,7 @@ class Predictor(Protocol):
 
     Thread-safe: may be called from several threads at once. Columns are equally long sequences in the order of
     the signature's inputs, already validated; missing values are None in strings and NaN in numbers. Pure: the
-    same columns give the same answer.
+    same columns give the same answer. Rows that the model itself cannot take raise `InvalidInput`.
     """
 
     @abstractmethod

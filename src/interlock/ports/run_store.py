@@ -23,7 +23,10 @@ class Experiment(msgspec.Struct, frozen=True):
 
 
 class MetricSummary(msgspec.Struct, frozen=True):
-    """What a metric series comes to: latest is by step, then by time."""
+    """What a metric series comes to: first and last are by step, then time, then arrival.
+
+    `min`, `max` and `mean` are of the values that are not NaN (NaN if there are none); `count` is of all.
+    """
 
     key: str
     last: float
@@ -73,6 +76,26 @@ class Run(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+DIFF_FILE = "code/uncommitted.diff"
+"""Path of the artifact of a run that holds the uncommitted changes it ran with."""
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Under which code and in which environment something runs.
+
+    Args:
+        code: `vcs` (`git` or `none`), and for git `commit`, `branch`, `dirty` and `untracked`; `entry_point`.
+        environment: `host`, `user`, `python`, `platform`, `argv`, `folder`.
+        libraries: Distribution name to version.
+        diff: The uncommitted changes to tracked files, as a patch; empty if there are none.
+    """
+
+    code: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
+    libraries: dict[str, str] = {}
+    diff: bytes = b""
+
+
 class MetricPoint(msgspec.Struct, frozen=True):
     """One value of a series. `time` is microseconds since 1970 UTC; `step` may be fractional and late."""
 
@@ -116,7 +139,8 @@ class RunStore(Protocol):
     Thread-safe and process-safe; every method is one transaction that also writes its events and edges. Ids
     come from the caller, so creating the same run again raises `Conflict` and a retry is harmless. A param
     once set keeps its value: another value raises `Conflict` and nothing of the batch is written. Metric points
-    are appended in any step order; summaries are exact. Unknown ids raise `NotFound`. Times are aware UTC.
+    are appended in any step order; summaries are exact. Unknown ids raise `NotFound`. Times are aware UTC. Edges with
+    an empty target point to the run. Ending a run as it ended writes nothing; reopening one tells `run.started`.
 
     Events: `experiment.created`, `run.started`, `run.finished`, `run.failed`, `run.killed`; edge
     parent run → run (`contains`).

@@ -110,4 +110,4 @@ def test_a_missing_label_and_a_single_class_are_named(world: World) -> None:
 def test_a_missing_input_column_is_named(world: World) -> None:
     version = world.add_model(0.5)
     with pytest.raises(SchemaMismatch, match="no column 'x'"):
-        score_table(world.load_predictor(version.ref), version, held_back().drop_columns(["x"]))
+        score_table(world.load_model(version.ref), held_back().drop_columns(["x"]))

@@ -23,6 +23,7 @@ from interlock.ports.journal import Edge
 from interlock.ports.model_store import ModelVersion, PackageFile
 from interlock.ports.prediction_log import Feedback, Prediction
 from interlock.ports.stores import Stores
+from interlock.serving.loading import LoadedModel
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -94,8 +95,8 @@ class World:
             reference=self.loop.reference,
         )
 
-    def load_predictor(self, ref: str) -> Any:
-        return Scorer(self.skills[ref])
+    def load_model(self, ref: str) -> LoadedModel:
+        return LoadedModel(ref, ref.partition("@")[2], "test", SIGNATURE, Scorer(self.skills[ref]))
 
     def add_model(self, skill: float, *, trained_on: str | None = None) -> ModelVersion:
         draft = ModelVersion(

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from interlock.core.clock import Clock, SystemClock
 from interlock.core.errors import InvalidInput
 from interlock.core.ids import new_id
+from interlock.core.plain import pack, unpack
+from interlock.ports.checks import check_limit
 from interlock.ports.journal import Edge, Event, Journal
 
 
@@ -42,7 +44,7 @@ class MemoryJournal(Journal):
                 kind=kind,
                 subject=subject,
                 actor=actor or self._actor,
-                payload=dict(payload or {}),
+                payload=unpack(pack(payload or {})),
             )
             self._events.append(event)
             self.link(edges)
@@ -57,6 +59,7 @@ class MemoryJournal(Journal):
         limit: int = 100,
         newest_first: bool = False,
     ) -> list[Event]:
+        check_limit(limit)
         with self.lock:
             found = [
                 event
@@ -92,6 +95,7 @@ class MemoryJournal(Journal):
     ) -> list[Edge]:
         if direction not in ("back", "forward"):
             raise InvalidInput(f"'{direction}' is not a direction", why="expected 'back' or 'forward'")
+        check_limit(limit)
         with self.lock:
             index = self._in if direction == "back" else self._out
             found: list[Edge] = []

@@ -10,6 +10,7 @@ import msgspec
 from interlock.adapters.sql.database import Database, Row
 from interlock.core.clock import from_micros
 from interlock.core.errors import InvalidInput
+from interlock.ports.checks import check_limit
 from interlock.ports.journal import Edge, Event, Journal
 
 SCHEMA = (
@@ -73,7 +74,7 @@ class SqlJournal(Journal):
         order = "DESC" if newest_first else "ASC"
         rows = self._database.query(
             f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?",
-            [*params, limit],
+            [*params, check_limit(limit)],
         )
         return [_event(row) for row in rows]
 
@@ -114,7 +115,7 @@ class SqlJournal(Journal):
                 SELECT edges.source, edges.target, edges.relation
                 FROM nearest JOIN edges ON edges.{here} = nearest.node
                 ORDER BY nearest.distance, edges.source, edges.target, edges.relation LIMIT ?""",
-            (ref, depth, limit),
+            (ref, depth, check_limit(limit)),
         )
         return [Edge(*row) for row in rows]
 

@@ -1,0 +1,1 @@
+"""One folder per technology; each module implements one port with it."""

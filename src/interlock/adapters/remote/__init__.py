@@ -1,0 +1,1 @@
+"""Another Interlock over HTTP, derived from the ports."""

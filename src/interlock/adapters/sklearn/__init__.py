@@ -1,0 +1,1 @@
+"""scikit-learn, loaded through skops without running code that a package brings."""

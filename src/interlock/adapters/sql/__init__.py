@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL, by one set of statements and a dialect object."""

@@ -1,0 +1,128 @@
+"""Run queries and transactions on a database, and write events and edges inside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from interlock.adapters.sql.connections import Connections, Row
+from interlock.adapters.sql.dialect import Connection, Dialect, translated
+from interlock.core.clock import Clock, SystemClock, to_micros
+from interlock.core.ids import new_id
+from interlock.core.plain import pack
+from interlock.ports.journal import Edge, Event
+
+__all__ = ["Database", "Readable", "Row", "Transaction", "encode"]
+
+encode = pack
+"""Write a record for a BLOB column."""
+
+
+class Readable(Protocol):
+    """What can be asked: a database, or a transaction on it, which also sees its own writes."""
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query."""
+        ...
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        ...
+
+
+class Transaction(Readable):
+    """One write transaction; everything done through it is committed together or not at all."""
+
+    def __init__(self, connection: Connection, dialect: Dialect, *, actor: str, clock: Clock) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._actor = actor
+        self._clock = clock
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement; return how many rows it changed."""
+        return int(self._connection.execute(self._dialect.statement(sql), params).rowcount)
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement for many rows; return how many rows it changed."""
+        listed = list(rows)
+        if not listed:
+            return 0
+        cursor = self._connection.cursor()
+        cursor.executemany(self._dialect.statement(sql), listed)
+        return int(cursor.rowcount)
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query, as this transaction sees them."""
+        rows: list[Row] = self._connection.execute(self._dialect.statement(sql), params).fetchall()
+        return rows
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        rows = self.query(sql, params)
+        return rows[0] if rows else None
+
+    def event(
+        self,
+        kind: str,
+        subject: str,
+        payload: dict[str, Any] | None = None,
+        *,
+        actor: str | None = None,
+        edges: Iterable[Edge] = (),
+    ) -> Event:
+        """Write one event, and edges, in this transaction."""
+        now = self._clock.now()
+        event_id = new_id()
+        who = actor or self._actor
+        row = self.one(
+            "INSERT INTO events (id, time, kind, subject, actor, payload) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
+            (event_id, to_micros(now), kind, subject, who, encode(payload or {})),
+        )
+        assert row is not None
+        self.link(edges)
+        return Event(
+            seq=row[0], id=event_id, time=now, kind=kind, subject=subject, actor=who, payload=dict(payload or {})
+        )
+
+    def link(self, edges: Iterable[Edge]) -> int:
+        """Add lineage edges in this transaction; return how many were new."""
+        return self.many(
+            "INSERT INTO edges (source, target, relation) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            [(edge.source, edge.target, edge.relation) for edge in edges],
+        )
+
+
+class Database(Readable):
+    """One database, shared by the threads of this process and by other processes.
+
+    Reads go side by side; writes go one at a time, so that a process never waits on itself. Usable after a fork, in
+    the parent and in the child.
+    """
+
+    def __init__(self, dialect: Dialect, *, actor: str = "user", clock: Clock | None = None) -> None:
+        self.dialect = dialect
+        self.clock = clock or SystemClock()
+        self._actor = actor
+        self._connections = Connections(dialect)
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a read-only query; it sees one moment."""
+        with translated(self.dialect):
+            return self._connections.fetch(self.dialect.statement(sql), params)
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a read-only query, or None."""
+        rows = self.query(sql, params)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a write transaction; it commits at the end of the block and rolls back on any exception."""
+        with translated(self.dialect), self._connections.writing() as connection:
+            yield Transaction(connection, self.dialect, actor=self._actor, clock=self.clock)
+
+    def close(self) -> None:
+        """Close every connection of this process; a later call raises `Unavailable`."""
+        self._connections.close()

@@ -1,0 +1,1 @@
+"""Datasets: snapshots of tables, rules on the way in, profiles, quarantine and diffs."""

@@ -1,0 +1,1 @@
+"""Annotations, label sets frozen from them, and agreement between annotators."""

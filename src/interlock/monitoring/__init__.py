@@ -1,0 +1,1 @@
+"""Watch endpoints: drift of what is asked, performance once the truth is known, and alerts."""

@@ -1,0 +1,1 @@
+"""Contract suites, state machines and strategies: what every backend of a port must pass."""
