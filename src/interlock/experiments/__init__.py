@@ -1,0 +1,1 @@
+"""Runs and what they log: parameters, metrics, artifacts, code and libraries."""

@@ -1,0 +1,295 @@
+"""Find all the code a function depends on, and give each piece an id.
+
+From the function the walk follows the global names its byte-code loads, attributes of modules (`module.func`),
+closures, defaults, wrapped functions, methods, base classes, imports inside functions, and functions held in
+constants. It goes into project code only; of a library it notes the distribution and its version. What it cannot
+see: names made up at run time (`getattr(module, text)` counts as using the whole module), monkey-patching, and
+state that functions change as they run.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import importlib
+import importlib.util
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
+from typing import Any
+
+import msgspec
+
+from interlock.core.errors import InvalidInput
+from interlock.core.hashing import digest_of_value
+from interlock.core.libraries import distribution_of
+from interlock.pipelines.bytecode import Import, Reading, read_code
+from interlock.pipelines.origins import is_wrapper, origin_of
+from interlock.pipelines.value_keys import CODE_TYPES, ValueReader, short
+
+_NOT_MEANING = frozenset(
+    {
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__dataclass_fields__",
+        "__dataclass_params__",
+        "__dict__",
+        "__doc__",
+        "__firstlineno__",
+        "__module__",
+        "__slotnames__",
+        "__static_attributes__",
+        "__weakref__",
+        "_abc_impl",
+    }
+)
+_DESCRIPTORS = (GetSetDescriptorType, MemberDescriptorType)
+_MISSING = "missing"
+_absent = object()
+
+
+class CodeKey(msgspec.Struct, frozen=True):
+    """All the code that a function depends on.
+
+    Args:
+        symbols: Dotted name of each function, class, constant, default and closed-over value, to its kind and hash.
+        libraries: Distribution to version, and `python` to its minor version.
+        shown: Short readable values of the constants among the symbols.
+    """
+
+    symbols: dict[str, str]
+    libraries: dict[str, str]
+    shown: dict[str, str]
+
+
+def code_key(root: Any) -> CodeKey:
+    """Return everything that the meaning of a function or class depends on.
+
+    Cost: 0.1 to 1 ms for a step of ordinary size.
+    """
+    walk = _Walk(project=_module_of(root).partition(".")[0])
+    walk.visit(root)
+    walk.finish()
+    return CodeKey(walk.symbols, dict(sorted(walk.libraries.items())), walk.shown)
+
+
+def content_id(value: Any) -> str:
+    """Return the id of a value; functions and instances of project classes count with all their code.
+
+    Example:
+        >>> content_id({"a": 1, "b": 2}) == content_id({"b": 2, "a": 1})
+        True
+        >>> content_id(1) == content_id(True)
+        False
+    """
+    return ValueReader(_code_id).digest(value)
+
+
+def _code_id(value: Any) -> str:
+    """Name a piece of code; one of the project's with a hash of everything it depends on."""
+    if not isinstance(value, CODE_TYPES):
+        return _code_id(value.__wrapped__)
+    module = _module_of(value)
+    name = module if isinstance(value, ModuleType) else f"{module}.{value.__qualname__}"
+    if origin_of(module) != "project":
+        return name
+    return f"{name} {digest_of_value(code_key(value).symbols)}"
+
+
+class _Walk:
+    """One walk; `visit` names a piece of code at once and queues the reading of it, so cycles are harmless."""
+
+    def __init__(self, project: str) -> None:
+        self.symbols: dict[str, str] = {}
+        self.libraries = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+        self.shown: dict[str, str] = {}
+        self._project = project
+        self._names: dict[int, str] = {}
+        self._taken: set[str] = set()
+        self._queue: deque[tuple[str, Any]] = deque()
+        self._kept: list[Any] = []
+        self._values = ValueReader(self.visit)
+
+    def finish(self) -> None:
+        """Read everything that was visited, and what that leads to."""
+        while self._queue:
+            name, piece = self._queue.popleft()
+            if isinstance(piece, FunctionType):
+                self._read_function(name, piece)
+            elif isinstance(piece, ModuleType):
+                self._read_module(name, piece)
+            else:
+                self._read_class(name, piece)
+
+    def visit(self, piece: Any) -> str:
+        """Name a function, class, module or wrapper."""
+        if isinstance(piece, ModuleType):
+            return self._enter(piece.__name__, piece.__name__, piece)
+        if not isinstance(piece, (FunctionType, type, BuiltinFunctionType)):
+            return self.visit(piece.__wrapped__)
+        module = _module_of(piece)
+        return self._enter(f"{module}.{piece.__qualname__}", module, piece)
+
+    def _enter(self, name: str, module: str, piece: Any) -> str:
+        if self._origin(module) != "project" or isinstance(piece, BuiltinFunctionType):
+            self._note_library(module)
+            return name
+        known = self._names.get(id(piece))
+        if known is not None:
+            return known
+        unique, count = name, 1
+        while unique in self._taken:
+            count += 1
+            unique = f"{name}#{count}"
+        self._names[id(piece)] = unique
+        self._taken.add(unique)
+        self._kept.append(piece)
+        self._queue.append((unique, piece))
+        return unique
+
+    def _origin(self, module: str) -> str:
+        return origin_of(module, project=self._project)
+
+    def _note_library(self, module: str) -> None:
+        if self._origin(module) == "library":
+            owner = distribution_of(module)
+            if owner is not None:
+                self.libraries[owner[0]] = owner[1]
+
+    def _read_function(self, name: str, function: FunctionType) -> None:
+        reading = read_code(function.__code__)
+        home = function.__globals__.get("__name__", "?")
+        if self._origin(home) != "project":  # a library's wrapper around a function of the project
+            self._note_library(home)
+            reading = Reading((home,), (), (), reading.locals, ())
+        uses = {
+            ".".join((use.name, *use.chain)): self._global(function, use.name, use.chain) for use in reading.globals
+        }
+        uses.update(self._closure(name, function, reading))
+        for one in reading.imports:
+            uses[f"import {'.' * one.level}{one.module} {one.name}"] = self._import(function, one, reading)
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            uses["wraps"] = self._symbol(f"{name}.__wrapped__", wrapped)
+        constants = [self._token(constant) for constant in reading.constants]
+        self.symbols[name] = "function:" + digest_of_value([reading.tokens, constants, uses])
+        for parameter, value in _defaults(function).items():
+            self._value("default", f"{name}.{parameter}", value)
+
+    def _global(self, function: FunctionType, name: str, chain: Sequence[str]) -> str:
+        space = function.__globals__
+        if name in space:
+            return self._follow(f"{space.get('__name__', '?')}.{name}", space[name], chain)
+        return f"builtins.{name}" if hasattr(builtins, name) else _MISSING
+
+    def _closure(self, name: str, function: FunctionType, reading: Reading) -> dict[str, str]:
+        found = {}
+        for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                value = cell.cell_contents
+            except ValueError:  # the cell is filled only after the function that shares it was made
+                continue
+            found.update(self._bound(f"{name}[{variable}]", variable, value, reading))
+        return found
+
+    def _import(self, function: FunctionType, one: Import, reading: Reading) -> str:
+        package = function.__globals__.get("__package__") or ""
+        if one.level and not package:
+            return _MISSING
+        module = importlib.util.resolve_name("." * one.level + one.module, package) if one.level else one.module
+        if self._origin(module) != "project":
+            self._note_library(module)
+            return module
+        try:
+            value: Any = importlib.import_module(module)
+            if one.name is not None:
+                value = getattr(value, one.name, _absent)
+                value = importlib.import_module(f"{module}.{one.name}") if value is _absent else value
+        except ImportError:
+            return _MISSING
+        label = f"{module}.{one.name}" if one.name else module
+        return ",".join(sorted(self._bound(label, one.bound, value, reading).values()))
+
+    def _bound(self, label: str, variable: str, value: Any, reading: Reading) -> dict[str, str]:
+        """Follow a local variable that is known to hold a value: module by module, or the value itself."""
+        if not isinstance(value, ModuleType):
+            return {label: self._symbol(label, value, kind="closure")}
+        chains = [use.chain for use in reading.locals if use.name == variable]
+        return {".".join((label, *chain)): self._follow(label, value, chain) for chain in chains}
+
+    def _follow(self, label: str, value: Any, chain: Sequence[str]) -> str:
+        for attribute in chain:
+            if not isinstance(value, ModuleType):
+                break
+            if self._origin(value.__name__) != "project":
+                self._note_library(value.__name__)
+                return f"{value.__name__}.{attribute}"
+            label = f"{value.__name__}.{attribute}"
+            value = getattr(value, attribute, _absent)
+            if value is _absent:
+                return _MISSING
+        return self._symbol(label, value)
+
+    def _symbol(self, label: str, value: Any, *, kind: str = "constant") -> str:
+        if isinstance(value, CODE_TYPES) or is_wrapper(value):
+            return self.visit(value)
+        self._value(kind, label, value)
+        return label
+
+    def _value(self, kind: str, label: str, value: Any) -> None:
+        if label not in self.symbols:
+            self.symbols[label] = f"{kind}:{self._token(value)}"
+            self.shown[label] = short(value)
+
+    def _token(self, value: Any) -> str:
+        try:
+            return self._values.digest(value)
+        except InvalidInput:  # a lock, an open file: it has no content that could change
+            return f"{type(value).__module__}.{type(value).__qualname__}"
+
+    def _read_class(self, name: str, cls: type) -> None:
+        members: dict[str, str] = {}
+        for attribute, value in sorted(vars(cls).items()):
+            if attribute in _NOT_MEANING or isinstance(value, _DESCRIPTORS):
+                continue
+            functions = _functions_of(value)
+            if functions:
+                members[attribute] = ",".join([type(value).__name__, *map(self.visit, functions)])
+            else:
+                members[attribute] = self._token(value)
+        ancestors = [self.visit(base) for base in cls.__bases__] + [self.visit(type(cls))]
+        self.symbols[name] = "class:" + digest_of_value([members, ancestors])
+
+    def _read_module(self, name: str, module: ModuleType) -> None:
+        uses = {}
+        for attribute, value in sorted(vars(module).items()):
+            if not attribute.startswith("__"):
+                uses[attribute] = self._symbol(f"{name}.{attribute}", value)
+        self.symbols[name] = "module:" + digest_of_value(uses)
+
+
+def _module_of(piece: Any) -> str:
+    """Return the dotted name of a piece's module; some builtins have none, and some classes hide it."""
+    module = piece.__name__ if isinstance(piece, ModuleType) else piece.__module__
+    return module if isinstance(module, str) else "builtins"
+
+
+def _functions_of(value: Any) -> list[Any]:
+    """Return the functions behind a member of a class; none for a plain value."""
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    if isinstance(value, property):
+        return [one for one in (value.fget, value.fset, value.fdel) if one is not None]
+    if isinstance(value, functools.cached_property):
+        return [value.func]
+    return [value] if isinstance(value, (FunctionType, type, BuiltinFunctionType)) else []
+
+
+def _defaults(function: FunctionType) -> Mapping[str, Any]:
+    code = function.__code__
+    given = function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    found = dict(zip(names[len(names) - len(given) :], given, strict=True))
+    return {**found, **(function.__kwdefaults__ or {})}

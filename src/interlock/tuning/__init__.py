@@ -1,0 +1,1 @@
+"""Studies of trials: search a space for the parameters that do best."""
