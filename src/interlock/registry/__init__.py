@@ -1,0 +1,1 @@
+"""Package fitted models, keep their versions, and hand them out whole."""

@@ -1,0 +1,161 @@
+"""Listen, serve until told to stop, and stop gracefully: one process, one event loop."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from interlock.core.errors import InvalidInput, PortTaken, Unavailable
+from interlock.server.guard import check_exposure
+from interlock.server.http import AsgiApp
+from interlock.server.protocol import BoundedHttpProtocol
+
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection, so that none is closed under a request."""
+GRACE_S = 10
+"""How long requests may still run after a signal."""
+
+
+def listen(host: str, port: int, *, token: str | None = None) -> socket.socket:
+    """Bind the address before anything else is done, so that a taken port costs nothing.
+
+    Args:
+        host: Address or name; one beyond this machine needs a token.
+        port: 0 for any free one.
+        token: The token that callers will have to show, if any.
+
+    Raises:
+        PortTaken: Another process listens there.
+        Refused: The address reaches beyond this machine, and there is no token.
+        InvalidInput: There is no such address or port.
+    """
+    check_exposure(host, token=token)
+    bare = host.strip("[]")
+    listener = socket.socket(socket.AF_INET6 if ":" in bare else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((bare, port))
+        # listening now lets callers queue up while the application is put together
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"port {port} on {host} is taken",
+                why="another process listens there",
+                fix=f"interlock up --port {port + 1}, or --port 0 for any free port",
+            ) from error
+        raise InvalidInput(
+            f"interlock cannot listen on {host}:{port}", why=str(error), fix="interlock up --host 127.0.0.1 --port 8080"
+        ) from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """Return the URL under which this machine reaches a listener."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that ends its streams when told to stop, and exits with 0.
+
+    Args:
+        app: What answers.
+        on_ready: Called once requests are answered.
+        on_stop: Called when the stop begins, before open requests are waited for.
+    """
+
+    def __init__(
+        self, app: AsgiApp, *, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedHttpProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self._on_ready = on_ready
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End streams, finish requests, close connections."""
+        if self._on_stop is not None:
+            self._on_stop()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to stop; a second one stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop gracefully; when told again, at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def serve(
+    app: AsgiApp,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what runs and return."""
+    Server(app, on_ready=on_ready, on_stop=on_stop).run([listener])
+
+
+@contextlib.contextmanager
+def serving(app: AsgiApp, listener: socket.socket, *, on_stop: Callable[[], None] | None = None) -> Iterator[str]:
+    """Serve from a thread for the length of a block; give the address.
+
+    Example:
+        with serving(app, listen("127.0.0.1", 0)) as url:
+            httpx.get(url + "/healthz")
+    """
+    ready = threading.Event()
+    server = Server(app, on_ready=ready.set, on_stop=on_stop)
+    thread = threading.Thread(target=server.run, args=([listener],), name="interlock-server", daemon=True)
+    url = address(listener)
+    thread.start()
+    try:
+        while not ready.wait(0.05):
+            if not thread.is_alive():
+                raise Unavailable("the server ended before it was ready", why=f"nothing answers at {url}")
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,145 @@
+"""What the web UI reads: the shapes of `/api/v1`, from which its TypeScript types are generated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from interlock.loop.stations import Station
+from interlock.ports.dataset_store import Snapshot
+from interlock.ports.deployment_store import Endpoint
+from interlock.ports.journal import Event
+from interlock.ports.model_store import AliasMove, ModelVersion, Verdict
+from interlock.ports.monitor_store import Alert, Monitor, Report
+from interlock.ports.run_store import ArtifactEntry, Run
+
+
+class LoopView(msgspec.Struct, frozen=True):
+    """`GET /api/v1/loop`: the home page."""
+
+    workspace: str
+    stations: tuple[Station, ...]
+    recent: tuple[Event, ...]
+    last_seq: int
+
+
+class RunDetail(msgspec.Struct, frozen=True):
+    """`GET /api/v1/runs/{id}`."""
+
+    run: Run
+    children: tuple[Run, ...]
+    artifacts: tuple[ArtifactEntry, ...]
+    diff: str | None
+
+
+class Series(msgspec.Struct, frozen=True):
+    """`GET /api/v1/runs/{id}/metrics/{key}`: parallel arrays; times in microseconds since 1970 UTC."""
+
+    key: str
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+    times: tuple[int, ...]
+
+
+class ModelSummary(msgspec.Struct, frozen=True):
+    """One row of `GET /api/v1/models`."""
+
+    name: str
+    newest: ModelVersion
+    aliases: dict[str, int]
+
+
+class ModelDetail(msgspec.Struct, frozen=True):
+    """`GET /api/v1/models/{name}`."""
+
+    name: str
+    versions: tuple[ModelVersion, ...]
+    aliases: dict[str, int]
+    moves: tuple[AliasMove, ...]
+    verdicts: tuple[Verdict, ...]
+    card: str | None
+
+
+class PredictionRow(msgspec.Struct, frozen=True):
+    """One answer, with its truth if that is known."""
+
+    id: str
+    model: str
+    role: str
+    event_time: datetime
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    truth: Any
+
+
+class EndpointDetail(msgspec.Struct, frozen=True):
+    """`GET /api/v1/endpoints/{name}`."""
+
+    endpoint: Endpoint
+    history: tuple[Endpoint, ...]
+    counts: dict[str, int]
+    recent: tuple[PredictionRow, ...]
+    versions: tuple[ModelVersion, ...]
+
+
+class MonitorSummary(msgspec.Struct, frozen=True):
+    """One row of `GET /api/v1/monitors`."""
+
+    monitor: Monitor
+    latest: Report | None
+    open_alerts: int
+
+
+class MonitorDetail(msgspec.Struct, frozen=True):
+    """`GET /api/v1/monitors/{name}`: reports oldest first."""
+
+    monitor: Monitor
+    reports: tuple[Report, ...]
+    alerts: tuple[Alert, ...]
+
+
+class GraphNode(msgspec.Struct, frozen=True):
+    """One thing in a lineage picture; x and y in pixels, laid out on the server."""
+
+    ref: str
+    kind: str
+    label: str
+    x: float
+    y: float
+
+
+class GraphEdge(msgspec.Struct, frozen=True):
+    """One edge of a lineage picture."""
+
+    source: str
+    target: str
+    relation: str
+
+
+class LineageView(msgspec.Struct, frozen=True):
+    """`GET /api/v1/lineage?ref=…`: what a thing was made from and what was made from it."""
+
+    ref: str
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    width: float
+    height: float
+
+
+class DatasetDetail(msgspec.Struct, frozen=True):
+    """`GET /api/v1/datasets/{name}`: snapshots newest first; the profile of the newest as plain values."""
+
+    name: str
+    snapshots: tuple[Snapshot, ...]
+    profile: dict[str, Any] | None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The body of every error answer."""
+
+    code: str
+    what: str
+    why: str
+    fix: str

@@ -1,0 +1,1 @@
+"""Answer requests: check them against the signature, route them, log what was answered."""
