@@ -1,0 +1,334 @@
+// Written by `python -m interlock.server.typescript`; do not edit.
+// Times are ISO 8601 strings in UTC. A measured number that is NaN or infinite arrives as null.
+
+/** A monitor that fired; its Ref is `alert:<id>`, the id that of the report which raised it. */
+export interface Alert {
+  id: string
+  monitor: string
+  report: string
+  opened_at: string
+  reason: string
+  closed_at: string | null
+  resolution: string | null
+}
+
+/** One change of where an alias points; `version` None means it was removed. */
+export interface AliasMove {
+  model: string
+  alias: string
+  version: number | null
+  previous: number | null
+  time: string
+  reason: string
+  verdict: string | null
+}
+
+/** One file of a run: a path within the run, and the content it names. */
+export interface ArtifactEntry {
+  path: string
+  digest: string
+  size_bytes: number
+}
+
+/** One named column. */
+export interface Column {
+  name: string
+  type: "binary" | "boolean" | "datetime" | "double" | "long" | "string"
+  nullable: boolean
+  unit: string | null
+}
+
+/** `GET /api/v1/datasets/{name}`: snapshots newest first; the profile of the newest as plain values. */
+export interface DatasetDetail {
+  name: string
+  snapshots: Snapshot[]
+  profile: Record<string, unknown> | null
+}
+
+/** A model version behind an endpoint. */
+export interface Deployment {
+  model: string
+  role: "canary" | "live" | "shadow"
+  share: number
+}
+
+/** A stable address; its Ref is `endpoint:<name>`. */
+export interface Endpoint {
+  name: string
+  revision: number
+  deployments: Deployment[]
+  created_at: string
+  changed_at: string
+  reason: string
+}
+
+/** `GET /api/v1/endpoints/{name}`. */
+export interface EndpointDetail {
+  endpoint: Endpoint
+  history: Endpoint[]
+  counts: Record<string, number>
+  recent: PredictionRow[]
+  versions: ModelVersion[]
+}
+
+/** Something that happened. */
+export interface Event {
+  seq: number
+  id: string
+  time: string
+  kind: string
+  subject: string
+  actor: string
+  payload: Record<string, unknown>
+}
+
+/** One rule of a gate, and how it came out. */
+export interface GateCheck {
+  name: string
+  passed: boolean
+  value: number | null
+  low: number | null
+  high: number | null
+  threshold: number | null
+  detail: string
+}
+
+/** One edge of a lineage picture. */
+export interface GraphEdge {
+  source: string
+  target: string
+  relation: string
+}
+
+/** One thing in a lineage picture; x and y in pixels, laid out on the server. */
+export interface GraphNode {
+  ref: string
+  kind: string
+  label: string
+  x: number
+  y: number
+}
+
+/** `GET /api/v1/lineage?ref=…`: what a thing was made from and what was made from it. */
+export interface LineageView {
+  ref: string
+  nodes: GraphNode[]
+  edges: GraphEdge[]
+  width: number
+  height: number
+}
+
+/** `GET /api/v1/loop`: the home page. */
+export interface LoopView {
+  workspace: string
+  stations: Station[]
+  recent: Event[]
+  last_seq: number
+}
+
+/** What a metric series comes to: first and last are by step, then time, then arrival. */
+export interface MetricSummary {
+  key: string
+  last: number | null
+  first: number | null
+  min: number | null
+  max: number | null
+  mean: number | null
+  count: number
+  last_step: number
+}
+
+/** `GET /api/v1/models/{name}`. */
+export interface ModelDetail {
+  name: string
+  versions: ModelVersion[]
+  aliases: Record<string, number>
+  moves: AliasMove[]
+  verdicts: Verdict[]
+  card: string | null
+}
+
+/** One row of `GET /api/v1/models`. */
+export interface ModelSummary {
+  name: string
+  newest: ModelVersion
+  aliases: Record<string, number>
+}
+
+/** One immutable packaged model; its Ref is `model:<model>@<version>`. */
+export interface ModelVersion {
+  model: string
+  version: number
+  created_at: string
+  files: PackageFile[]
+  signature: Signature
+  flavor: string
+  engine: string
+  run: string | null
+  metrics: Record<string, number | null>
+  tags: Record<string, string>
+  card: string | null
+  example: string | null
+  facts: Record<string, unknown>
+}
+
+/** A standing question about an endpoint; its Ref is `monitor:<name>`. */
+export interface Monitor {
+  name: string
+  endpoint: string
+  kind: string
+  metric: string
+  threshold: number
+  direction: string
+  window_s: number
+  min_rows: number
+  settings: Record<string, unknown>
+}
+
+/** `GET /api/v1/monitors/{name}`: reports oldest first. */
+export interface MonitorDetail {
+  monitor: Monitor
+  reports: Report[]
+  alerts: Alert[]
+}
+
+/** One row of `GET /api/v1/monitors`. */
+export interface MonitorSummary {
+  monitor: Monitor
+  latest: Report | null
+  open_alerts: number
+}
+
+/** One file of a model's `MLmodel` folder. */
+export interface PackageFile {
+  path: string
+  digest: string
+  size_bytes: number
+}
+
+/** One Parquet file of a snapshot. */
+export interface Part {
+  digest: string
+  size_bytes: number
+  rows: number
+}
+
+/** One answer, with its truth if that is known. */
+export interface PredictionRow {
+  id: string
+  model: string
+  role: string
+  event_time: string
+  inputs: Record<string, unknown>
+  outputs: Record<string, unknown>
+  truth: unknown
+}
+
+/** The body of every error answer. */
+export interface Problem {
+  code: string
+  what: string
+  why: string
+  fix: string
+}
+
+/** What a monitor saw in one window; its Ref is `report:<id>`. */
+export interface Report {
+  id: string
+  monitor: string
+  start: string
+  end: string
+  rows: number
+  value: number | null
+  low: number | null
+  high: number | null
+  breached: boolean
+  model: string
+  details: Record<string, unknown>
+}
+
+/** Any recorded execution. */
+export interface Run {
+  id: string
+  experiment: string
+  kind: string
+  name: string
+  status: "failed" | "finished" | "killed" | "running"
+  started_at: string
+  ended_at: string | null
+  parent: string | null
+  params: Record<string, unknown>
+  tags: Record<string, string>
+  code: Record<string, unknown>
+  libraries: Record<string, string>
+  environment: Record<string, unknown>
+  metrics: Record<string, MetricSummary>
+  error: string | null
+}
+
+/** `GET /api/v1/runs/{id}`. */
+export interface RunDetail {
+  run: Run
+  children: Run[]
+  artifacts: ArtifactEntry[]
+  diff: string | null
+}
+
+/** `GET /api/v1/runs/{id}/metrics/{key}`: parallel arrays; times in microseconds since 1970 UTC. */
+export interface Series {
+  key: string
+  steps: number[]
+  values: (number | null)[]
+  times: number[]
+}
+
+/** What a model takes and gives, column by column. */
+export interface Signature {
+  inputs: Column[]
+  outputs: Column[]
+}
+
+/** One immutable version of a dataset; its Ref is `dataset:<dataset>@<version>`. */
+export interface Snapshot {
+  dataset: string
+  version: number
+  created_at: string
+  parts: Part[]
+  rows: number
+  columns: Column[]
+  content: string
+  profile: string | null
+  quarantine: string | null
+  quarantined_rows: number
+  violations: Record<string, number>
+  message: string
+  source: string
+  tags: Record<string, unknown>
+}
+
+/** One station of the loop. */
+export interface Station {
+  id: string
+  title: string
+  loop: "model" | "software"
+  state: "active" | "attention" | "empty" | "idle"
+  count: number
+  unit: string
+  headline: string
+  last: Event | null
+  href: string | null
+}
+
+/** What a gate said about a candidate; its Ref is `verdict:<id>`. */
+export interface Verdict {
+  id: string
+  model: string
+  candidate: string
+  champion: string | null
+  passed: boolean
+  checks: GateCheck[]
+  reason: string
+  data: string | null
+  created_at: string
+  stage: string
+}

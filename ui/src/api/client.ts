@@ -1,0 +1,62 @@
+/** Read the API: one function, and one error that carries the server's Problem. */
+import type { Problem } from "../api-types";
+import { credentials } from "./token";
+
+const API = "/api/v1";
+
+export class ProblemError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.what);
+    this.problem = problem;
+  }
+}
+
+/** A name as one segment of a path, with the slashes it may hold escaped. */
+export function pathOf(name: string): string {
+  return encodeURIComponent(name);
+}
+
+export function apiUrl(path: string): string {
+  return API + path;
+}
+
+/** GET a path below `/api/v1`; every failure arrives as a ProblemError. */
+export async function read<T>(path: string, abort?: AbortSignal): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(apiUrl(path), {
+      headers: { accept: "application/json", ...credentials() },
+      ...(abort && { signal: abort }),
+    });
+  } catch (failure) {
+    if (abort?.aborted) throw failure;
+    throw new ProblemError({
+      code: "offline",
+      what: "the server does not answer",
+      why: `GET ${apiUrl(path)} got no response`,
+      fix: "interlock up",
+    });
+  }
+  const text = await answer.text();
+  if (answer.ok) return JSON.parse(text) as T;
+  throw new ProblemError(problemOf(text, answer.status, path));
+}
+
+function problemOf(text: string, status: number, path: string): Problem {
+  try {
+    const body = JSON.parse(text) as Partial<Problem>;
+    if (typeof body.what === "string") {
+      return { code: body.code ?? `HTTP ${status}`, what: body.what, why: body.why ?? "", fix: body.fix ?? "" };
+    }
+  } catch {
+    // Not one of ours: a proxy in between, or a server that died half-way.
+  }
+  return {
+    code: `HTTP ${status}`,
+    what: `the server answered ${status}`,
+    why: `GET ${apiUrl(path)} did not return what this page reads`,
+    fix: "interlock doctor",
+  };
+}

@@ -1,0 +1,68 @@
+/** Refs (`kind:name@version`), and the page that shows each kind. */
+import { pathOf } from "../api/client";
+
+export interface Ref {
+  kind: string;
+  name: string;
+  version: string | null;
+}
+
+export function parseRef(text: string): Ref | null {
+  const match = /^([a-z]+):([^@]+)(?:@(.+))?$/.exec(text.trim());
+  return match ? { kind: match[1]!, name: match[2]!, version: match[3] ?? null } : null;
+}
+
+export function lineageHref(ref: string): string {
+  return `/lineage?ref=${encodeURIComponent(ref)}`;
+}
+
+/** The page about a thing; kinds without a page of their own are shown in the lineage graph. */
+export function hrefOf(text: string): string {
+  const ref = parseRef(text);
+  if (ref === null) return lineageHref(text);
+  const name = pathOf(ref.name);
+  switch (ref.kind) {
+    case "run":
+      return `/runs/${name}`;
+    case "model":
+      return `/models/${name}${ref.version === null ? "" : `?version=${encodeURIComponent(ref.version)}`}`;
+    case "dataset":
+      return `/datasets/${name}`;
+    case "endpoint":
+      return `/endpoints/${name}`;
+    case "deployment":
+      return `/endpoints/${pathOf(ref.name.replace(/\/\d+$/, ""))}`;
+    case "monitor":
+      return `/monitors/${name}`;
+    case "prediction":
+      return `/predictions/${name}`;
+    case "experiment":
+      return `/runs?experiment=${encodeURIComponent(ref.name)}`;
+    default:
+      return lineageHref(text);
+  }
+}
+
+/** A Ref as people say it: without its kind, and with a long id cut to its end. */
+export function shortRef(text: string): string {
+  const ref = parseRef(text);
+  if (ref === null) return text;
+  return shortId(ref.name) + (ref.version === null ? "" : `@${ref.version}`);
+}
+
+/** The end of a time-sortable id is what tells two of them apart. */
+export function shortId(id: string): string {
+  return isId(id) ? `…${id.slice(-6)}` : id;
+}
+
+/** Whether a text is an id that Interlock made, and so says nothing to people. */
+export function isId(text: string): boolean {
+  return /^[0-9A-Z]{26}$/.test(text);
+}
+
+/** A workspace by the name people know it by: its folder, or its database. */
+export function workspaceName(uri: string): string {
+  if (uri.startsWith("memory:")) return "In memory";
+  const parts = uri.replace(/[?#].*$/, "").split(/[\\/]/).filter((part) => part !== "" && part !== ".interlock");
+  return parts.at(-1) ?? uri;
+}
