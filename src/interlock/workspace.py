@@ -5,10 +5,12 @@ Rooms are imported when they are first used, so that a command pays for what it 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +66,7 @@ class Workspace:
         folder: Local folder for caches, spools and the secret.
         stores: One of each store.
         clock: What tells it the time.
-        on_close: What to close with it, in order.
+        on_close: Closes what it stands on.
 
     Example:
         >>> with open_workspace("memory:") as workspace:
@@ -79,7 +81,7 @@ class Workspace:
         folder: Path,
         stores: Stores,
         clock: Clock,
-        on_close: tuple[Callable[[], None], ...] = (),
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self.uri = uri
         self.folder = folder
@@ -98,16 +100,21 @@ class Workspace:
 
     def close(self) -> None:
         """Write what is pending and free connections, files and workers; closing twice is harmless."""
-        closing, self._on_close = self._on_close, ()
+        closing, self._on_close = self._on_close, None
         if "executor" in self.__dict__:
             self.executor.close()
-        for close in closing:
-            close()
+        if closing is not None:
+            closing()
 
     def verify(self) -> list[Damage]:
         """Read everything back and name what is damaged; an empty list means whole."""
         self.stores.predictions.flush()
         return [*self.stores.artifacts.check(), *self.loop.missing_artifacts()]
+
+    @property
+    def project(self) -> Path | None:
+        """The folder of the code, where the workspace is its `.interlock`; else the current folder counts."""
+        return self.folder.parent if self.folder.name == FOLDER else None
 
     @cached_property
     def data(self) -> Datasets:
@@ -143,7 +150,9 @@ class Workspace:
         """Experiments and runs."""
         from interlock.experiments.tracking import Experiments
 
-        return Experiments(self.stores.runs, self.stores.artifacts, self.stores.journal, clock=self.clock)
+        return Experiments(
+            self.stores.runs, self.stores.artifacts, self.stores.journal, clock=self.clock, project=self.project
+        )
 
     @cached_property
     def tuning(self) -> Studies:
@@ -162,6 +171,7 @@ class Workspace:
     @cached_property
     def pipelines(self) -> Pipelines:
         """Steps, pipelines and their cache."""
+        from interlock.experiments.capture import capture
         from interlock.pipelines.runner import Pipelines
 
         return Pipelines(
@@ -172,6 +182,7 @@ class Workspace:
             executor=self.executor,
             secret=self.secret,
             clock=self.clock,
+            provenance=lambda: capture(self.project),
         )
 
     @cached_property
@@ -296,14 +307,15 @@ def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Wor
         folder = folder / FOLDER
     _prepare_folder(folder, create=create)
     database = Database(SqliteDialect(folder / "metadata.db"), actor=actor, clock=clock)
-    try:
-        plain = sql_stores(database, artifacts=LocalArtifactStore(folder / "artifacts"))
-    except BaseException:
-        database.close()
-        raise
-    spool = SpooledPredictionLog(plain.predictions, folder / "predictions")
-    stores = Stores(**{**{name: getattr(plain, name) for name in plain.__dataclass_fields__}, "predictions": spool})
-    return Workspace(str(folder), folder=folder, stores=stores, clock=clock, on_close=(spool.close, database.close))
+    with contextlib.ExitStack() as opened:
+        opened.callback(database.close)
+        artifacts = LocalArtifactStore(folder / "artifacts")
+        opened.callback(artifacts.close)
+        plain = sql_stores(database, artifacts=artifacts)
+        spool = SpooledPredictionLog(plain.predictions, folder / "predictions")
+        opened.callback(spool.close)
+        stores = replace(plain, predictions=spool)
+        return Workspace(str(folder), folder=folder, stores=stores, clock=clock, on_close=opened.pop_all().close)
 
 
 def _prepare_folder(folder: Path, *, create: bool) -> None:
@@ -372,7 +384,7 @@ def _open_memory(uri: str, *, actor: str, clock: Clock) -> Workspace:
         folder=folder,
         stores=memory_stores(actor=actor, clock=clock),
         clock=clock,
-        on_close=(lambda: shutil.rmtree(folder, ignore_errors=True),),
+        on_close=lambda: shutil.rmtree(folder, ignore_errors=True),
     )
 
 
@@ -382,7 +394,7 @@ def _open_postgres(uri: str, *, actor: str, clock: Clock, cache: Path) -> Worksp
     from interlock.adapters.sql.stores import sql_stores
 
     database = Database(PostgresDialect(uri), actor=actor, clock=clock)
-    return Workspace(uri, folder=cache, stores=sql_stores(database), clock=clock, on_close=(database.close,))
+    return Workspace(uri, folder=cache, stores=sql_stores(database), clock=clock, on_close=database.close)
 
 
 def _open_remote(uri: str, *, clock: Clock, cache: Path, token: str | None) -> Workspace:

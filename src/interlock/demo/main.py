@@ -51,8 +51,7 @@ class _Demo:
     def run(self, begun: float) -> Outcome:
         flights = self._data()
         features = self._features(flights)
-        project = modelling.copy_project(Path(self._workspace.uri).parent / "project")
-        self._pipeline(project, features)
+        self._pipeline(modelling.copy_project(self._workspace), features)
         training, strength = self._runs(features)
         self._registry(training, strength)
         self._live(features)

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from interlock.core.settings import FOLDER
 from interlock.demo import flight_delay, plan
 from interlock.demo.recipe import fit_and_register
 from interlock.loop.outcomes import ID, TIME, TRUTH
@@ -27,14 +28,16 @@ EDIT = ("LATE_AFTER_MIN = 15", "LATE_AFTER_MIN = 30")
 PROJECT_FILE = "flight_delay.py"
 
 
-def copy_project(folder: Path) -> Path:
-    """Put the researcher's project into a folder, under git where git is there; return its file."""
+def copy_project(workspace: Workspace) -> Path:
+    """Put the researcher's project beside the workspace, under git where git is there; return its file."""
+    folder = workspace.project or workspace.folder / "project"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / PROJECT_FILE
     shutil.copyfile(flight_delay.__file__, file)
     if shutil.which("git") and not (folder / ".git").exists():
+        (folder / ".gitignore").write_text(f"{FOLDER}/\n__pycache__/\n", encoding="utf-8")
         identity = ["-c", "user.name=Interlock demo", "-c", "user.email=demo@example.invalid"]
-        for arguments in (["init", "--quiet"], ["add", PROJECT_FILE], ["commit", "--quiet", "-m", "The first version"]):
+        for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "The first version"]):
             subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
     return file
 

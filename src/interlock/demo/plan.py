@@ -25,7 +25,6 @@ YEAR = datetime(2013, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 HOLD_BACK = timedelta(days=14)
-TRAIN_ON = timedelta(days=90)
 
 
 class Span(msgspec.Struct, frozen=True):

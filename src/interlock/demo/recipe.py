@@ -35,10 +35,9 @@ def retrain(ground: Ground, request: Request) -> Candidate:
 def fit_and_register(
     ground: Ground, table: pa.Table, *, data: str, until: datetime, strength: float, why: str
 ) -> ModelVersion:
-    """Train on the quarter before a moment, in a run of its own, and register the model."""
-    times, kind = table[TIME], table[TIME].type
-    recent = pc.greater_equal(times, pa.scalar(until - plan.TRAIN_ON, kind))
-    rows = table.filter(pc.and_(recent, pc.less(times, pa.scalar(until, kind))))
+    """Train on the rows before a moment, in a run of its own, and register the model."""
+    early = pc.less(table[TIME], pa.scalar(until, table[TIME].type))
+    rows = table.filter(early)
     with ground.experiments.run(
         plan.EXPERIMENT,
         name=f"until {until.date()}",
@@ -47,7 +46,7 @@ def fit_and_register(
     ) as run:
         run.set_tags({"cause": why})
         model = flight_delay.train(rows, strength=strength)
-        held_back = table.filter(pc.greater_equal(times, pa.scalar(until, kind)))
+        held_back = table.filter(pc.invert(early))
         metrics = flight_delay.evaluate(model, held_back)
         run.log_metrics(metrics)
         return register(ground.registry, model, rows, run=run.id, data=data, metrics=metrics, strength=strength)

@@ -82,7 +82,7 @@ class Loop:
         actions = self.triggers.run_due(now=self._ground.clock.now(), upto=upto)
         for name, then in before.items():
             now = self.rollouts.advance(name, upto=upto)
-            if now is not None and then is not None and now.stage != then.stage:
+            if now is not None and then is not None and now.stage not in (then.stage, "shadow"):
                 moves.append(f"{now.candidate} is {now.stage.replace('_', ' ')} at endpoint:{name}")
         return Turn(
             reports=tuple(f"report:{report.id}" for report in reports),

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from interlock.workspace import Workspace
+from tests.unit.cli.conftest import Runner
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def routing(workspace: Workspace) -> list[tuple[str, str, float]]:
+    found = workspace.stores.deployments.get("delay").deployments
+    return [(each.model, each.role, each.share) for each in found]
+
+
+def test_route_pins_aliases_and_shares(cli: Runner, workspace: Workspace) -> None:
+    done = cli("endpoint", "route", "delay", "delay@champion", "--canary", "delay@2", "--share", "0.25", "--json")
+    assert done.data["reason"] == "by hand" and done.data["revision"] == 3
+    assert routing(workspace) == [("model:delay@1", "live", 0.75), ("model:delay@2", "canary", 0.25)]
+
+
+def test_route_makes_an_endpoint_with_a_shadow(cli: Runner, workspace: Workspace) -> None:
+    cli("endpoint", "route", "other", "model:delay@1", "--shadow", "model:delay@2", "--reason", "to compare")
+    made = workspace.stores.deployments.get("other")
+    assert made.revision == 1 and made.reason == "to compare"
+    assert [each.role for each in made.deployments] == ["live", "shadow"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["delay", "delay@9"], 3),
+        (["delay", "nothing"], 3),
+        (["delay", "delay@1", "--canary", "delay@2", "--share", "1.5"], 2),
+        (["delay", "delay@1", "--canary", "delay@2", "--share", "0"], 2),
+        (["delay", "delay@1", "--canary", "delay@1"], 2),
+        (["delay", "dataset:flights"], 2),
+        (["bad name", "delay@1"], 2),
+    ],
+)
+def test_a_routing_that_makes_no_sense_changes_nothing(
+    cli: Runner, workspace: Workspace, words: list[str], code: int
+) -> None:
+    before = routing(workspace)
+    assert cli("endpoint", "route", *words).code == code
+    assert routing(workspace) == before
+
+
+def test_rollback_restores_what_was_before_the_last_change(cli: Runner, workspace: Workspace) -> None:
+    cli("endpoint", "route", "delay", "delay@2")
+    assert routing(workspace) == [("model:delay@2", "live", 1.0)]
+    done = cli("endpoint", "rollback", "delay", "--json")
+    assert done.data["reason"] == "rolled back to revision 2 by hand"
+    assert routing(workspace) == [("model:delay@1", "live", 1.0), ("model:delay@2", "shadow", 0.0)]
+
+
+def test_there_is_nothing_to_roll_back_to(cli: Runner, workspace: Workspace) -> None:
+    cli("endpoint", "route", "new", "delay@1")
+    refused = cli("endpoint", "rollback", "new")
+    assert refused.code == 3 and "never routed otherwise" in refused.err
