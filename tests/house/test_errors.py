@@ -49,6 +49,7 @@ def test_an_error_survives_another_process(kind: type[InterlockError]) -> None:
 
 EDGES = {
     "interlock.cli.main",
+    "interlock.loop.recipes",
     "interlock.server.dataplane",
     "interlock.server.hosting",
     "interlock.server.router",

@@ -21,6 +21,7 @@ from interlock.core.ids import new_id
 from interlock.core.schema import Column, Signature
 from interlock.data.rules import in_range, not_null
 from interlock.loop.stations import stations
+from interlock.loop.tracing import trace
 from interlock.ports.deployment_store import Deployment
 from interlock.ports.feature_store import FeatureView
 from interlock.ports.journal import Edge
@@ -211,7 +212,9 @@ def _watch(workspace: Workspace) -> None:
 @contextmanager
 def served(workspace: Workspace, *, port: int = 0, token: str | None = None) -> Iterator[str]:
     """Serve a workspace with the web interface; give the address."""
-    app = create_app(workspace, stations=lambda: stations(workspace), token=token)
+    app = create_app(
+        workspace, stations=lambda: stations(workspace), trace=lambda ref: trace(workspace, ref), token=token
+    )
     try:
         with listen("127.0.0.1", port) as listener, serving(app, listener, on_stop=app.stop_streams) as url:
             yield url

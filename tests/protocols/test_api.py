@@ -12,6 +12,7 @@ import pytest
 from interlock.adapters.remote.stores import remote_stores
 from interlock.core.errors import NotFound
 from interlock.loop.stations import stations
+from interlock.loop.tracing import trace
 from interlock.ports.journal import Edge, Event
 from interlock.ports.operations import MEDIA_TYPE, PREFIX
 from interlock.server.app import create_app
@@ -85,7 +86,9 @@ def client(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
     dist = folder / "dist"
     dist.mkdir()
     (dist / "index.html").write_text("<title>Interlock</title>")
-    app = create_app(workspace, stations=lambda: stations(workspace), ui_folder=dist)
+    app = create_app(
+        workspace, stations=lambda: stations(workspace), trace=lambda ref: trace(workspace, ref), ui_folder=dist
+    )
     with serving(app, listen("127.0.0.1", 0), on_stop=app.stop_streams) as url:
         yield Client(url)
     app.close()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from interlock.core.errors import Unavailable
 from interlock.demo.client import EndpointClient
+from interlock.server.children import end_with_parent, start_child, stop_child
 from interlock.server.serve_endpoint import run_serve
 from interlock.workspace import Workspace
 
@@ -26,9 +24,7 @@ READY_WITHIN_S = 30.0
 def serve_endpoint(workspace: Workspace, endpoint: str) -> Iterator[EndpointClient]:
     """Serve an endpoint as `interlock serve` does, and yield a client for it."""
     port = _free_port()
-    command = [sys.executable, "-m", __name__, workspace.uri, endpoint, str(port)]
-    # the child reads its end of this pipe until it closes, which the kernel does even for a killed parent
-    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    process = start_child(__name__, workspace.uri, endpoint, str(port))
     client = EndpointClient(HOST, port, endpoint)
     try:
         _wait_until_ready(process, port)
@@ -36,9 +32,7 @@ def serve_endpoint(workspace: Workspace, endpoint: str) -> Iterator[EndpointClie
         yield client
     finally:
         client.close()
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(timeout=30)
+        stop_child(process)
 
 
 def _free_port() -> int:
@@ -71,13 +65,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 def main(uri: str, endpoint: str, port: str) -> None:
-    """Serve until standard input ends."""
-
-    def stop_with_parent() -> None:
-        sys.stdin.buffer.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=stop_with_parent, daemon=True).start()
+    """Serve until the demo ends."""
+    end_with_parent()
     run_serve(f"endpoint:{endpoint}", uri, host=HOST, port=int(port))
 
 

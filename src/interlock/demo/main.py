@@ -14,6 +14,7 @@ from interlock.demo.replay import Replay
 from interlock.demo.report import Outcome, month_table, summarise
 from interlock.pipelines.outcomes import PipelineRun
 from interlock.ports.dataset_store import Snapshot
+from interlock.ports.run_store import RunFilter
 from interlock.server.up import PORT
 from interlock.workspace import Workspace, open_workspace
 
@@ -49,6 +50,7 @@ class _Demo:
         self._leak: dict[str, float] = {}
 
     def run(self, begun: float) -> Outcome:
+        self._close_killed_runs()
         flights = self._data()
         features = self._features(flights)
         self._pipeline(modelling.copy_project(self._workspace), features)
@@ -59,6 +61,14 @@ class _Demo:
         self._trace(outcome)
         self._end(outcome)
         return outcome
+
+    def _close_killed_runs(self) -> None:
+        """Close what a killed demo left open; an unfinished study stays open and is taken up again."""
+        runs = self._workspace.stores.runs
+        for run in runs.runs(where=RunFilter(status="running"), limit=1000):
+            if run.kind != "study":
+                now = self._workspace.clock.now()
+                runs.end(run.id, status="killed", ended_at=now, error="its process was killed")
 
     def _data(self) -> Snapshot:
         with self._narrator.station("data") as said:

@@ -21,11 +21,11 @@ from interlock.registry.models import Models
 def retrain(ground: Ground, request: Request) -> Candidate:
     """Freeze the truths as labels, add the served rows to the training data, train, register.
 
-    The last fortnight is held back for the gate.
+    The last fortnight of what is known is held back for the gate.
     """
     data = _extend(ground, request)
     table = ground.data.read(data)
-    split = request.as_of - plan.HOLD_BACK
+    split = pc.max(table[TIME]).as_py() - plan.HOLD_BACK
     strength = float(ground.registry.resolve(f"model:{request.model}").tags["strength"])
     version = fit_and_register(ground, table, data=data, until=split, strength=strength, why=request.cause or "retrain")
     late = pc.greater_equal(table[TIME], pa.scalar(split, table[TIME].type))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from interlock.core.errors import InvalidInput, NotFound
+from interlock.core.errors import InterlockError, InvalidInput, NotFound, StepFailed
 from interlock.loop.ground import Ground
 from interlock.ports.model_store import ModelVersion
 
@@ -65,8 +65,21 @@ class Recipe:
         self.path = f"{function.__module__}:{function.__qualname__}"
 
     def __call__(self, ground: Ground, request: Request) -> Candidate:
-        """Train a candidate."""
-        return self.function(ground, request)
+        """Train a candidate.
+
+        Raises:
+            StepFailed: The function raised something that is not Interlock's own.
+        """
+        try:
+            return self.function(ground, request)
+        except InterlockError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the edge to a user's code; what it raised is the cause)
+            raise StepFailed(
+                f"the recipe '{self.path}' failed",
+                why=f"{type(error).__name__}: {error}",
+                fix="run the recipe by hand with the same request",
+            ) from error
 
 
 def recipe(function: Callable[[Any, Request], Candidate]) -> Recipe:

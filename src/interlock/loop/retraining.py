@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from interlock.core.clock import from_micros, to_micros
+from interlock.core.errors import InvalidInput
 from interlock.core.refs import Ref
 from interlock.loop.gates import GatePolicy, judge
 from interlock.loop.ground import Ground
@@ -18,7 +20,7 @@ from interlock.ports.journal import Edge
 from interlock.serving.rollout import begin
 
 
-class RetrainPolicy(msgspec.Struct, frozen=True):
+class RetrainPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When and how a model is trained again; the `params` of a trigger whose action is `retrain`.
 
     Args:
@@ -51,9 +53,17 @@ class Retraining:
         self._ground = ground
         self._rollouts = rollouts
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse params that are no policy.
+
+        Raises:
+            InvalidInput: A field is missing, unknown or of the wrong type.
+        """
+        _policy(params)
+
     def __call__(self, firing: Firing) -> str:
         """Train a candidate, judge it, and start its rollout or refuse it; close the alert that asked."""
-        policy = msgspec.convert(firing.trigger.params, RetrainPolicy)
+        policy = _policy(firing.trigger.params)
         cause = firing.event.subject if firing.event and firing.event.kind == "alert.opened" else None
         waiting = self._reason_to_wait(policy, firing, cause)
         if waiting is not None:
@@ -123,6 +133,17 @@ class Retraining:
         alert = Ref.parse(cause).name
         if self._ground.stores.monitors.get_alert(alert).closed_at is None:
             self._ground.stores.monitors.resolve(alert, resolution=outcome, at=firing.upto)
+
+
+def _policy(params: Mapping[str, Any]) -> RetrainPolicy:
+    try:
+        return msgspec.convert(params, RetrainPolicy)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            "the params of the trigger are no retrain policy",
+            why=str(error),
+            fix="retrain_params(RetrainPolicy(endpoint=…, model=…, recipe='module:name'))",
+        ) from error
 
 
 def bootstrap(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
+from interlock.core.clock import from_micros
 from interlock.core.units import human_count
 from interlock.loop.ground import Ground
 from interlock.ports.journal import Event
@@ -14,6 +15,7 @@ from interlock.ports.run_store import RunFilter
 
 State = Literal["empty", "idle", "active", "attention"]
 ACTIVE = timedelta(seconds=60)
+RUNS_SEARCHED = 200
 
 
 class Station(msgspec.Struct, frozen=True):
@@ -57,11 +59,11 @@ PLAN = (
     _Plan("features", "Features", "model", ("feature.",), "feature views", None),
     _Plan("pipeline", "Pipeline", "model", ("pipeline.",), "pipeline runs", "/runs?kind=pipeline"),
     _Plan("runs", "Runs", "model", ("run.",), "runs", "/runs"),
-    _Plan("tuning", "Tuning", "model", ("study.", "trial."), "trials", "/runs?kind=trial"),
+    _Plan("tuning", "Tuning", "model", (), "trials", "/runs?kind=trial"),
     _Plan("registry", "Registry", "model", ("model.",), "model versions", "/models"),
     _Plan("gate", "Gate", "software", ("gate.",), "verdicts", "/models"),
     _Plan("deploy", "Deploy", "software", ("endpoint.", "rollout."), "routings", "/endpoints"),
-    _Plan("serve", "Serve", "software", ("prediction.",), "predictions", "/endpoints"),
+    _Plan("serve", "Serve", "software", (), "predictions", "/endpoints"),
     _Plan("monitor", "Monitor", "software", ("monitor.", "alert."), "reports", "/monitors"),
     _Plan("feedback", "Feedback", "software", ("feedback.",), "truths", "/endpoints"),
     _Plan("retrain", "Retrain", "software", ("retrain.", "trigger."), "retrains", "/models"),
@@ -71,17 +73,19 @@ PLAN = (
 
 def stations(ground: Ground) -> tuple[Station, ...]:
     """Return every station, in the order of the loop."""
-    newest = ground.stores.journal.latest()
+    lasts = _last_events(ground)
     counts = _counts(ground)
     headlines = _headlines(ground)
     now = ground.clock.now()
     open_alerts = len(ground.stores.monitors.alerts(is_open=True))
     found = []
     for plan in PLAN:
-        last = next((event for event in reversed(newest) if event.kind.startswith(plan.kinds)), None)
+        last = lasts.get(plan.id)
         count = counts[plan.id]
         state: State = "idle" if count else "empty"
         if last is not None and now - last.time < ACTIVE:
+            state = "active"
+        if plan.id == "serve" and _is_serving(ground, now):
             state = "active"
         if plan.id == "monitor" and open_alerts:
             state = "attention"
@@ -99,6 +103,27 @@ def stations(ground: Ground) -> tuple[Station, ...]:
             )
         )
     return tuple(found)
+
+
+def _last_events(ground: Ground) -> dict[str, Event]:
+    """Return the last event of each station that has one."""
+    newest = ground.stores.journal.latest()
+    lasts = {plan.id: event for plan in PLAN for event in newest if event.kind.startswith(plan.kinds)}
+    # studies and trials are runs, told from others by what the event says of them
+    for event in ground.stores.journal.events(kinds=["run."], newest_first=True, limit=RUNS_SEARCHED):
+        if event.payload.get("kind") in ("study", "trial"):
+            lasts["tuning"] = event
+            break
+    return lasts
+
+
+def _is_serving(ground: Ground, now: datetime) -> bool:
+    """Say whether an answer was given in the last minute; answers leave no events."""
+    for endpoint in ground.stores.deployments.endpoints():
+        for answer in ground.stores.predictions.recent(endpoint.name, limit=1):
+            if now - from_micros(answer.prediction.served_at) < ACTIVE:
+                return True
+    return False
 
 
 def _counts(ground: Ground) -> dict[str, int]:

@@ -6,20 +6,19 @@ A firing is two events: `trigger.fired`, written with the move of the cursor, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from interlock.core.clock import EPOCH
 from interlock.core.errors import InterlockError, InvalidInput, did_you_mean
 from interlock.ports.journal import Event, Journal
 from interlock.ports.trigger_store import Trigger, TriggerStore
 
 PAGE = 500
-Action = Callable[["Firing"], str]
-"""Does something and says in a few words what came of it. It may be called again for the same firing."""
 
 
 class Firing(msgspec.Struct, frozen=True):
@@ -38,6 +37,18 @@ class Firing(msgspec.Struct, frozen=True):
     upto: datetime
 
 
+class Action(Protocol):
+    """What a trigger can set off."""
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse params that make no sense, with `InvalidInput`."""
+        ...
+
+    def __call__(self, firing: Firing) -> str:
+        """Act, and say in a few words what came of it. It may be called again for the same firing."""
+        ...
+
+
 class Triggers:
     """Runs what is due. One process at a time should call `run_due`; the scheduler holds a lease for that."""
 
@@ -50,8 +61,8 @@ class Triggers:
         """Record a trigger after checking that its action and its times make sense.
 
         Raises:
-            InvalidInput: The action is unknown, neither or both of `on` and `cron` are given, or the cron
-                expression or the time zone cannot be read.
+            InvalidInput: The action is unknown or its params make no sense, neither or both of `on` and `cron` are
+                given, or the cron expression or the time zone cannot be read.
         """
         if trigger.action not in self._actions:
             raise InvalidInput(
@@ -64,7 +75,8 @@ class Triggers:
                 why=f"got on={trigger.on!r} and cron={trigger.cron!r}",
             )
         if trigger.cron is not None:
-            next_time(trigger.cron, trigger.time_zone, after=datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+            next_time(trigger.cron, trigger.time_zone, after=EPOCH)
+        self._actions[trigger.action].check(trigger.params)
         return self._store.apply(trigger)
 
     def run_due(self, *, now: datetime, upto: datetime) -> list[str]:

@@ -116,7 +116,8 @@ class MonitorStore(Protocol):
     breached opens an alert in the same transaction unless one is open for the monitor. `resolve` of a closed alert
     raises `Conflict`. Unknown monitors and alerts raise `NotFound`.
 
-    Events: `monitor.applied`, `monitor.reported`, `alert.opened` (payload: see `opened_payload`), `alert.resolved`; edges report → alert (`raised`),
+    Events: `monitor.applied`, `monitor.reported`, `alert.opened` (payload: see `opened_payload`),
+    `alert.resolved`; edges report → alert (`raised`),
     monitor → report (`measured`).
     """
 

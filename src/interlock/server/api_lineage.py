@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from interlock.core.refs import Ref
+from interlock.loop.tracing import Trace
 from interlock.ports.journal import Edge
 from interlock.server.view_routes import Source, View
 from interlock.server.views import GraphEdge, GraphNode, LineageView
@@ -24,6 +25,17 @@ class LineageQuery(msgspec.Struct, frozen=True):
     ref: str
     depth: Annotated[int, msgspec.Meta(ge=1, le=32)] = 12
     limit: Annotated[int, msgspec.Meta(ge=1, le=300)] = 120
+
+
+class TraceQuery(msgspec.Struct, frozen=True):
+    """Whose ways are asked for."""
+
+    ref: str
+
+
+def get_trace(source: Source, query: TraceQuery) -> Trace:
+    """Return the ways back and forward from a thing, each step described."""
+    return source.trace(query.ref)
 
 
 def get_lineage(source: Source, query: LineageQuery) -> LineageView:
@@ -95,4 +107,7 @@ def _node(ref: str, x: float, y: float) -> GraphNode:
     return GraphNode(ref=ref, kind=kind, label=label or ref, x=x, y=y)
 
 
-VIEWS = (View(path="/lineage", read=get_lineage, query=LineageQuery),)
+VIEWS = (
+    View(path="/lineage", read=get_lineage, query=LineageQuery),
+    View(path="/trace", read=get_trace, query=TraceQuery),
+)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from interlock.core.errors import NotFound
 from interlock.loop.stations import Station
+from interlock.loop.tracing import Trace
 from interlock.ports.stores import Stores
 from interlock.server.api import VIEWS
 from interlock.server.downloads import download_route
@@ -73,6 +74,7 @@ def create_app(
     workspace: OpenWorkspace,
     *,
     stations: Callable[[], Sequence[Station]],
+    trace: Callable[[str], Trace],
     data_plane: AsgiApp | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
@@ -85,6 +87,7 @@ def create_app(
     Args:
         workspace: What is served.
         stations: What the stations of the loop are doing now.
+        trace: The ways back and forward from a Ref.
         data_plane: What answers predictions, if it is to run in the same process.
         host: The address the server listens on.
         token: What callers must show.
@@ -94,7 +97,7 @@ def create_app(
     """
     workers = Workers()
     events = EventStreams(workspace.stores.journal, workers)
-    source = Source(stores=workspace.stores, uri=workspace.uri, stations=stations)
+    source = Source(stores=workspace.stores, uri=workspace.uri, stations=stations, trace=trace)
     router = Router(
         (
             Route(method="GET", path="/healthz", access="open", handler=_healthz),

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect as shapes
 
+from interlock.loop.stations import Station
+from interlock.loop.tracing import Trace
 from interlock.server import views
 
 HEADER = """// Written by `python -m interlock.server.typescript`; do not edit.
@@ -42,11 +44,12 @@ def declarations(records: list[type]) -> str:
 
 
 def view_records() -> list[type]:
-    """Return the records that `views.py` itself defines."""
+    """Return the records that the views answer with: those of `views.py`, and the loop's."""
+    homes = (views.__name__, Station.__module__, Trace.__module__)
     return [
         value
         for value in vars(views).values()
-        if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == views.__name__
+        if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ in homes
     ]
 
 

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from interlock.loop.stations import stations
-from interlock.ports.stores import Stores
+from interlock.loop.tracing import trace
 from interlock.server.app import create_app
 from interlock.server.http import AsgiApp
-from interlock.server.scheduler import Scheduler
+from interlock.server.scheduler import Scheduler, Tick
 from interlock.server.serve import address, listen, serve
+from interlock.server.turning import LoopTurner
 from interlock.workspace import Workspace, open_workspace
 
 PORT = 8080
@@ -55,25 +56,26 @@ def run_up(
         app = create_app(
             workspace,
             stations=lambda: stations(workspace),
+            trace=lambda ref: trace(workspace, ref),
             data_plane=exits.enter_context(data_plane(workspace)) if data_plane is not None else None,
             host=host,
             token=token,
             allowed_hosts=names,
         )
         exits.callback(app.close)
-        exits.enter_context(Scheduler(workspace.stores.leases, [turn_of(workspace)], clock=workspace.clock))
+        exits.enter_context(Scheduler(workspace.stores.leases, [turner(workspace, exits)], clock=workspace.clock))
         serve(app, listener, on_ready=lambda: on_ready(url) if on_ready else None, on_stop=app.stop_streams)
 
 
-def turn_of(workspace: Workspace) -> Callable[[datetime], None]:
-    """Return the tick that turns the loop; it costs one small query while there is nothing to turn."""
+def turner(workspace: Workspace, exits: contextlib.ExitStack) -> Tick:
+    """Return what turns the loop: another process, or this one where no other can see the workspace."""
+    if workspace.uri.startswith("memory:"):
+        return lambda now: _turn_here(workspace, now)
+    own_process = LoopTurner(workspace.uri, workspace.stores)
+    exits.callback(own_process.close)
+    return own_process
 
-    def tick(now: datetime) -> None:
-        if _is_watched(workspace.stores):
-            workspace.loop.tick(upto=now)
 
-    return tick
-
-
-def _is_watched(stores: Stores) -> bool:
-    return bool(stores.triggers.triggers() or stores.deployments.endpoints(limit=1))
+def _turn_here(workspace: Workspace, now: datetime) -> None:
+    if workspace.stores.triggers.triggers() or workspace.stores.deployments.endpoints(limit=1):
+        workspace.loop.tick(upto=now)

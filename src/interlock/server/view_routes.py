@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from interlock.loop.stations import Station
+from interlock.loop.tracing import Trace
 from interlock.ports.stores import Stores
 from interlock.server.http import Answer, Request, json_response
 from interlock.server.router import Route
@@ -26,11 +27,13 @@ class Source:
         stores: The stores of the workspace.
         uri: Where the workspace is.
         stations: What the stations of the loop are doing now.
+        trace: The ways back and forward from a Ref.
     """
 
     stores: Stores
     uri: str
     stations: Callable[[], Sequence[Station]]
+    trace: Callable[[str], Trace]
 
 
 class NoQuery(msgspec.Struct, frozen=True):

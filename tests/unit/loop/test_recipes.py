@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from interlock.core.errors import InvalidInput, NotFound
+from interlock.core.errors import InvalidInput, NotFound, StepFailed
 from interlock.loop.recipes import Candidate, Recipe, Request, load_recipe, recipe
 from tests.unit.loop.world import START
 
@@ -30,6 +30,25 @@ def test_a_recipe_is_found_by_its_path() -> None:
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(InvalidInput):
         load_recipe(path)
+
+
+def test_what_a_users_code_raises_is_named() -> None:
+    @recipe
+    def broken(ground: Any, request: Request) -> Candidate:
+        raise ZeroDivisionError("no rows")
+
+    with pytest.raises(StepFailed) as caught:
+        broken(None, Request(endpoint="e", model="m", as_of=START, cause=None))  # type: ignore[arg-type]
+    assert caught.value.why == "ZeroDivisionError: no rows"
+
+
+def test_an_error_of_our_own_passes_through() -> None:
+    @recipe
+    def missing(ground: Any, request: Request) -> Candidate:
+        raise NotFound("no data")
+
+    with pytest.raises(NotFound):
+        missing(None, Request(endpoint="e", model="m", as_of=START, cause=None))  # type: ignore[arg-type]
 
 
 def test_only_recipes_can_be_named() -> None:

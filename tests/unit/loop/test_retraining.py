@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from interlock.core.errors import InvalidInput
 from interlock.loop.recipes import Candidate, Request, recipe
-from interlock.loop.retraining import RetrainPolicy, bootstrap
+from interlock.loop.retraining import RetrainPolicy, bootstrap, retrain_params
 from interlock.loop.rollouts import RolloutPolicy
 from interlock.ports.journal import Event
 from interlock.ports.monitor_store import Monitor, Report
+from interlock.ports.trigger_store import Trigger
 from tests.unit.loop.test_gates import held_back
 from tests.unit.loop.world import DAY, START, World
 
@@ -109,13 +112,20 @@ def test_two_retrains_keep_their_distance(live: World) -> None:
 
 
 def test_a_failing_recipe_is_recorded(live: World) -> None:
-    from msgspec.structs import replace
-
     live.loop.retrain_on_alert("retrain", replace(POLICY, recipe="no_such_module:train"))
     opened = alert(live, 0)
     (line,) = fire(live, 0)
     assert "failed: there is no recipe" in line
     assert live.stores.monitors.get_alert(opened).closed_at is None
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"endpoint": "delay"}, {"nope": 1}, {**retrain_params(POLICY), "cooldown_s": "long"}]
+)
+def test_params_that_are_no_policy_are_refused_before_they_are_stored(live: World, params: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="no retrain policy"):
+        live.loop.triggers.apply(Trigger(name="odd", action="retrain", on="x.y", params=params))
+    assert [trigger.name for trigger in live.stores.triggers.triggers()] == ["retrain"]
 
 
 def test_bootstrap_is_done_once(world: World) -> None:
@@ -127,9 +137,6 @@ def test_bootstrap_is_done_once(world: World) -> None:
 
 
 def test_a_schedule_can_retrain_without_an_alert(live: World) -> None:
-    from interlock.loop.retraining import retrain_params
-    from interlock.ports.trigger_store import Trigger
-
     live.loop.triggers.apply(Trigger(name="weekly", action="retrain", cron="0 4 * * *", params=retrain_params(POLICY)))
     live.loop.triggers.run_due(now=START, upto=START)
     live.loop.triggers.run_due(now=START + DAY, upto=START + DAY + timedelta(hours=1))

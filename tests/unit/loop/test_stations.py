@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from interlock.core.ids import new_id
 from interlock.loop.stations import PLAN, Station, stations
 from interlock.ports.monitor_store import Monitor, Report
+from interlock.ports.run_store import Run
 from tests.unit.loop.test_gates import held_back
 from tests.unit.loop.world import DAY, START, World
 
@@ -33,6 +35,26 @@ def test_predictions_truths_and_versions_are_counted(world: World) -> None:
     found = by_id(world)
     assert (found["serve"].count, found["feedback"].count, found["registry"].count) == (20, 20, 1)
     assert found["deploy"].headline == "live delay@1"
+
+
+def test_answers_of_the_last_minute_make_serving_active(world: World) -> None:
+    world.deploy(world.add_model(0.5))
+    world.serve(START, rows=20, days=0.0001)
+    assert by_id(world)["serve"].state == "active"
+    world.clock.advance(120)
+    assert by_id(world)["serve"].state == "idle"
+
+
+def test_trials_are_the_last_event_of_tuning(world: World) -> None:
+    for kind in ("study", "trial", "training"):
+        run = Run(id=new_id(), experiment="e", kind=kind, name=kind, status="running", started_at=START)
+        world.stores.runs.create(run)
+    found = by_id(world)
+    assert found["tuning"].last is not None
+    assert found["tuning"].last.payload["kind"] == "trial"
+    assert found["runs"].last is not None
+    assert found["runs"].last.payload["kind"] == "training"
+    assert (found["runs"].count, found["tuning"].count) == (3, 1)
 
 
 def test_an_open_alert_wants_attention(world: World) -> None:

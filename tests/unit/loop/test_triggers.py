@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,11 @@ from tests.unit.loop.world import START, World
 
 
 class Recorder:
-    """An action that remembers, and fails or dies when asked to."""
+    """An action that remembers, and fails or dies when asked to; it takes no params."""
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        if params:
+            raise InvalidInput("it takes no params")
 
     def __init__(self) -> None:
         self.seen: list[Firing] = []
@@ -119,6 +125,7 @@ def test_a_schedule_starts_from_now_and_makes_up_once(triggers: Triggers, action
     ("trigger", "said"),
     [
         (Trigger(name="t", action="nope", on="x.y"), "unknown action"),
+        (Trigger(name="t", action="note", on="x.y", params={"x": 1}), "takes no params"),
         (Trigger(name="t", action="note"), "exactly one"),
         (Trigger(name="t", action="note", on="x.y", cron="* * * * *"), "exactly one"),
         (Trigger(name="t", action="note", cron="61 * * * *"), "not a cron expression"),

@@ -39,7 +39,8 @@ def make_app(stores: Stores, tmp_path: Path) -> Iterator[Callable[..., App]]:
     made: list[App] = []
 
     def make(**options: Any) -> App:
-        app = create_app(Ground(stores), **{"stations": lambda: (), "ui_folder": tmp_path / "dist", **options})
+        bare = {"stations": lambda: (), "trace": None, "ui_folder": tmp_path / "dist"}
+        app = create_app(Ground(stores), **{**bare, **options})
         made.append(app)
         return app
 

@@ -100,7 +100,7 @@ from tests.unit.server.conftest import Ground
 from interlock.adapters.memory.stores import memory_stores
 from interlock.server.app import create_app
 from interlock.server.serve import address, listen, serve
-app = create_app(Ground(memory_stores()), stations=lambda: ())
+app = create_app(Ground(memory_stores()), stations=lambda: (), trace=None)
 listener = listen("127.0.0.1", 0)
 serve(app, listener, on_ready=lambda: print(address(listener), flush=True), on_stop=app.stop_streams)
 app.close()

