@@ -319,6 +319,24 @@ export interface Station {
   href: string | null
 }
 
+/** The ways from one thing. */
+export interface Trace {
+  ref: string
+  title: string
+  facts: Record<string, string>
+  back: TraceStep[]
+  forward: TraceStep[]
+}
+
+/** One thing on the way. */
+export interface TraceStep {
+  ref: string
+  relation: string
+  title: string
+  facts: Record<string, string>
+  depth: number
+}
+
 /** What a gate said about a candidate; its Ref is `verdict:<id>`. */
 export interface Verdict {
   id: string

@@ -84,11 +84,15 @@ def spine_of(flights: pa.Table) -> pa.Table:
 def commit_features(workspace: Workspace, flights: Snapshot) -> Snapshot:
     """Join every view to every flight as it was known when the flight was asked about; commit the result."""
     views = [workspace.features.apply(view) for view in plan.VIEWS]
+    sources = [workspace.stores.datasets.get(view.source.removeprefix("dataset:")).ref for view in views]
     joined = workspace.features.historical(
         spine_of(workspace.data.read(flights.ref)), [view.name for view in views], time="asked_at"
     )
     return workspace.data.commit(
-        plan.FEATURES, joined, source="point-in-time join", derived_from=[flights.ref, *(view.ref for view in views)]
+        plan.FEATURES,
+        joined,
+        source="point-in-time join",
+        derived_from=[flights.ref, *sources, *(view.ref for view in views)],
     )
 
 

@@ -65,7 +65,7 @@ def freeze_labels(ground: Ground, endpoint: str, rows: Sequence[JudgedPrediction
         if row.feedback is not None
     ]
     ground.labels.add(name, annotations)
-    return ground.labels.freeze(name, as_of=known_by, derived_from=[f"endpoint:{endpoint}"])
+    return ground.labels.freeze(name, as_of=known_by)
 
 
 def commit_training_rows(
@@ -88,8 +88,20 @@ def commit_training_rows(
         append=ground.stores.datasets.find(dataset) is not None,
         message=f"served from {first} to {last}, with their truths",
         source=f"endpoint:{endpoint}",
-        derived_from=[labels.ref, f"endpoint:{endpoint}"],
+        derived_from=[labels.ref, *_feature_snapshots(ground, rows)],
     )
+
+
+def _feature_snapshots(ground: Ground, rows: Sequence[JudgedPrediction]) -> list[str]:
+    """Return the snapshots that callers said their rows came from, those of them that there are."""
+    found = set()
+    for named in {row.prediction.context.get("features", "") for row in rows}:
+        kind, _, rest = named.partition(":")
+        name, _, version = rest.partition("@")
+        if kind == "dataset" and version.isdigit():
+            snapshot = ground.stores.datasets.find(name, version=int(version))
+            found |= {snapshot.ref} if snapshot is not None else set()
+    return sorted(found)
 
 
 def served_table(rows: Sequence[JudgedPrediction], signature: Signature) -> pa.Table:

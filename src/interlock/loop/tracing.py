@@ -7,11 +7,15 @@ from typing import Any
 import msgspec
 
 from interlock.core.clock import from_micros
-from interlock.core.errors import NotFound
+from interlock.core.errors import InvalidInput, NotFound
+from interlock.core.hashing import digest_of_value
 from interlock.core.refs import Ref
 from interlock.loop.ground import Ground
 from interlock.ports.journal import Edge
 from interlock.ports.prediction_log import JudgedPrediction
+
+SHOWN = 8
+"""How many libraries a trace names."""
 
 
 class TraceStep(msgspec.Struct, frozen=True):
@@ -164,7 +168,11 @@ def _prediction_facts(ground: Ground, answers: list[JudgedPrediction]) -> dict[s
 def _feature_step(ground: Ground, features: str, entity: str, answer: JudgedPrediction) -> TraceStep:
     """Find the feature row that was asked about, and say whether it is what was served."""
     key, _, value = entity.partition("=")
-    table = ground.data.read(features)
+    try:
+        table = ground.data.read(features)
+    except (NotFound, InvalidInput) as error:
+        # callers name the snapshot, and may name anything
+        return TraceStep(ref=features, relation="asked_with", title=error.what, facts={"row": entity}, depth=1)
     title = f"{features} has no column '{key}'"
     if key in table.column_names:
         position = table.column(key).cast("string").index(value).as_py()
@@ -225,10 +233,18 @@ def _describe_run(ground: Ground, ref: Ref) -> tuple[str, dict[str, str]]:
         "params": ", ".join(f"{key}={_short(value)}" for key, value in sorted(run.params.items())),
         "metrics": ", ".join(f"{key} {summary.last:.4g}" for key, summary in sorted(run.metrics.items())),
         "code": _code(run.code),
-        "libraries": ", ".join(f"{name} {version}" for name, version in sorted(run.libraries.items())[:8])
-        + (f" and {len(run.libraries) - 8} more" if len(run.libraries) > 8 else ""),
+        "library lock": _lock(run.libraries),
     }
     return f"{run.kind} run '{run.name}', {run.status}", {key: value for key, value in facts.items() if value}
+
+
+def _lock(libraries: dict[str, str]) -> str:
+    """Return the digest of all distributions with their versions, and the first few of them."""
+    if not libraries:
+        return ""
+    shown = ", ".join(f"{name} {version}" for name, version in sorted(libraries.items())[:SHOWN])
+    rest = f" and {len(libraries) - SHOWN} more" if len(libraries) > SHOWN else ""
+    return f"{digest_of_value(libraries)[:19]}: {shown}{rest}"
 
 
 def _code(code: dict[str, Any]) -> str:
@@ -264,6 +280,22 @@ def _describe_deployment(ground: Ground, ref: Ref) -> tuple[str, dict[str, str]]
     raise NotFound(f"there is no {ref}", why=f"endpoint '{name}' was never at revision {revision}")
 
 
+def _describe_labels(ground: Ground, ref: Ref) -> tuple[str, dict[str, str]]:
+    labels = ground.stores.labels.get(ref.name, version=ref.number)
+    return f"{labels.count:,} labels", {"as of": labels.as_of.isoformat(timespec="seconds")}
+
+
+def _describe_feature(ground: Ground, ref: Ref) -> tuple[str, dict[str, str]]:
+    view = ground.stores.features.get(ref.name, version=ref.number)
+    names = ", ".join(column.name for column in view.features)
+    return view.description or "feature view", {"features": names, "by": ", ".join(view.entity)}
+
+
+def _describe_monitor(ground: Ground, ref: Ref) -> tuple[str, dict[str, str]]:
+    monitor = ground.stores.monitors.get(ref.name)
+    return f"{monitor.kind}: fires where {monitor.metric} is {monitor.direction} {monitor.threshold:g}", {}
+
+
 _DESCRIBERS = {
     "dataset": _describe_dataset,
     "model": _describe_model,
@@ -272,6 +304,9 @@ _DESCRIBERS = {
     "alert": _describe_alert,
     "endpoint": _describe_endpoint,
     "deployment": _describe_deployment,
+    "labels": _describe_labels,
+    "feature": _describe_feature,
+    "monitor": _describe_monitor,
 }
 
 

@@ -234,7 +234,10 @@ def _write_imputer(scope: Any, operator: Any, container: Any) -> None:
     container.add_initializer(fill, TensorProto.DOUBLE, [1, len(statistics)], statistics.tolist())
     sources = [port.full_name for port in operator.inputs]
     add: Callable[..., None] = container.add_node
-    add("Concat", sources, joined, axis=1, name=scope.get_unique_operator_name("Join"))
+    if len(sources) == 1:
+        joined = sources[0]
+    else:
+        add("Concat", sources, joined, axis=1, name=scope.get_unique_operator_name("Join"))
     add("IsNaN", joined, gap, name=scope.get_unique_operator_name("Gap"))
     add("Where", [gap, fill, joined], operator.output_full_names, name=scope.get_unique_operator_name("Fill"))
 
@@ -256,18 +259,16 @@ def _name_outputs(proto: Any, signature: Signature) -> None:
     outputs = []
     for column in signature.outputs:
         source, at, kind = (label, -1, label) if column.name == LABEL else (table, _at(shares, column.name), table)
-        flat = f"interlock_flat_{column.name}"
-        index = helper.make_tensor(f"{flat}_at", TensorProto.INT64, [1] if at < 0 else [], [at])
+        same = kind.type.tensor_type.elem_type == kinds[column.type]
+        flat = column.name if same else f"interlock_flat_{column.name}"
+        index = helper.make_tensor(f"interlock_at_{column.name}", TensorProto.INT64, [1] if at < 0 else [], [at])
         graph.initializer.append(index)
         if at < 0:
             graph.node.append(helper.make_node("Reshape", [source.name, index.name], [flat]))
         else:
             graph.node.append(helper.make_node("Gather", [source.name, index.name], [flat], axis=1))
-        same = kind.type.tensor_type.elem_type == kinds[column.type]
-        last = helper.make_node("Identity", [flat], [column.name])
         if not same:
-            last = helper.make_node("Cast", [flat], [column.name], to=kinds[column.type])
-        graph.node.append(last)
+            graph.node.append(helper.make_node("Cast", [flat], [column.name], to=kinds[column.type]))
         outputs.append(helper.make_tensor_value_info(column.name, kinds[column.type], [None]))
     del graph.output[:]
     graph.output.extend(outputs)

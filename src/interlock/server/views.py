@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from interlock.loop.stations import Station
+from interlock.loop.tracing import Trace as Trace
 from interlock.ports.dataset_store import Snapshot
 from interlock.ports.deployment_store import Endpoint
 from interlock.ports.journal import Event

@@ -37,7 +37,7 @@ _USUAL_KINDS: dict[str, type] = {"double": float, "boolean": bool, "string": str
 _NO_COLUMN: tuple[int, str, type | None] = (0, "", None)
 
 
-class Tensor(msgspec.Struct):
+class Tensor(msgspec.Struct, gc=False):
     """One input of an Open Inference request.
 
     Args:
@@ -52,7 +52,7 @@ class Tensor(msgspec.Struct):
     shape: list[int]
     datatype: str
     data: Any = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class Table(msgspec.Struct):

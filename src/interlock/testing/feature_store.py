@@ -180,6 +180,12 @@ class OnlineStoreContract(Contract):
             stores.online.write("v", [online_row(1), OnlineRow((2,), NOON.replace(tzinfo=None), {})])
         assert stores.online.count("v") == 0
 
+    def test_values_that_cannot_be_stored_are_refused_and_nothing_written(self, stores: Stores) -> None:
+        for bad in (object(), 2**70):
+            with pytest.raises(InvalidInput):
+                stores.online.write("v", [online_row(1), online_row(2, x=bad)])
+        assert stores.online.count("v") == 0
+
     def test_many_keys_at_once(self, stores: Stores) -> None:
         stores.online.write("v", [online_row(n, n=n) for n in range(1500)])
         found = stores.online.read("v", [(n,) for n in range(1600)])

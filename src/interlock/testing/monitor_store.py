@@ -183,6 +183,12 @@ class MonitorStoreContract(Contract):
             stores.monitors.add_report(report("r1", end=START.replace(tzinfo=None)))
         assert stores.monitors.reports(AUC.name) == []
 
+    def test_what_cannot_be_stored_is_refused(self, stores: Stores) -> None:
+        with pytest.raises(InvalidInput):
+            stores.monitors.apply(msgspec.structs.replace(AUC, settings={"by": object()}))
+        assert stores.monitors.monitors() == []
+        assert stores.journal.events() == []
+
     def test_of_many_threads_one_opens_the_alert(self, stores: Stores) -> None:
         stores.monitors.apply(AUC)
         reports = [report(f"r{week}", week=week, breached=True) for week in range(16)]

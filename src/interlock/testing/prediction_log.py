@@ -101,6 +101,12 @@ class PredictionLogContract(Contract):
             stores.predictions.feedback([Feedback("p1", 1, micros)])
         assert stores.predictions.counts("delay") == {"feedback": 0}
 
+    def test_what_cannot_be_stored_is_refused(self, stores: Stores) -> None:
+        for bad in (prediction("p1", outputs={"p": object()}), prediction("p1", inputs=(2**70,))):
+            with pytest.raises(InvalidInput):
+                stores.predictions.append([prediction("good"), bad])
+        assert stores.predictions.counts("delay") == {"feedback": 0}
+
     def test_feedback_joins_its_answer(self, stores: Stores) -> None:
         stores.predictions.append([prediction("p1"), prediction("p1", model=SHADOW, role="shadow")])
         assert stores.predictions.feedback([truth("p1")]) == FeedbackReceipt(1, 0, ())

@@ -8,9 +8,12 @@ from msgspec.structs import replace
 
 from interlock.core.errors import InvalidInput, NotFound
 from interlock.core.ids import new_id
+from interlock.core.schema import Column
 from interlock.loop.gates import GatePolicy, judge
 from interlock.loop.tracing import Trace, trace
+from interlock.ports.feature_store import FeatureView
 from interlock.ports.journal import Edge
+from interlock.ports.label_store import Annotation
 from interlock.ports.monitor_store import Monitor, Report
 from interlock.ports.prediction_log import Prediction
 from interlock.ports.run_store import MetricPoint, Run, RunBatch
@@ -69,7 +72,8 @@ def test_a_prediction_leads_back_to_everything_that_made_it(told: World) -> None
     assert {"run", "dataset", "verdict"} <= set(kinds)
     run = next(step for step in found.back if step.ref.startswith("run:"))
     assert run.facts["code"] == "commit 0123456789 with uncommitted changes"
-    assert run.facts["libraries"].endswith("and 2 more")
+    assert run.facts["library lock"].startswith("b3:")
+    assert run.facts["library lock"].endswith("lib7 1.0 and 2 more")
     assert run.facts["metrics"] == "auc 0.7"
     assert "…" in run.facts["params"]
     assert found.facts["inputs"].startswith("x=")
@@ -83,15 +87,19 @@ def test_the_feature_row_is_compared_with_what_was_served(told: World) -> None:
     ask(told, "other", (0.75, "EWR"), context)
     ask(told, "gone", (0.5, "EWR"), {**context, "entity": "flight_id=f9"})
     ask(told, "odd", (0.5, "EWR"), {**context, "entity": "tail=f9"})
+    ask(told, "lost", (0.5, "EWR"), {**context, "features": "dataset:nowhere@1"})
+    ask(told, "junk", (0.5, "EWR"), {**context, "features": "\x00 not a ref"})
     titles = {
         name: next(step.title for step in way(told, f"prediction:{name}").back if step.relation == "asked_with")
-        for name in ("same", "gaps", "other", "gone", "odd")
+        for name in ("same", "gaps", "other", "gone", "odd", "lost", "junk")
     }
     assert titles["same"].endswith("equal to what was served")
     assert titles["gaps"].endswith("equal to what was served")
     assert titles["other"].endswith("NOT what was served")
     assert titles["gone"].startswith("no row with")
     assert "has no column 'tail'" in titles["odd"]
+    assert "there is no dataset 'nowhere'" in titles["lost"]
+    assert "not a" in titles["junk"]
     assert way(told, "prediction:same").facts["channel"] == "app"
 
 
@@ -134,6 +142,13 @@ def test_every_kind_of_thing_is_described(told: World) -> None:
     verdict = told.stores.models.verdicts()[0]
     assert "gate passed" in way(told, f"verdict:{verdict.id}").title
     assert way(told, "report:r").title == "report"
+    assert way(told, "monitor:auc").title == "performance: fires where auc is below 0.7"
+    told.labels.add("truths", [Annotation(id="a", item="prediction:p", value=1, annotator="ada", time=START)])
+    told.labels.freeze("truths", as_of=START)
+    assert way(told, "labels:truths@1").title == "1 labels"
+    view = FeatureView("weather", ("origin",), (Column("temp", "double"),), "observed", description="the weather")
+    told.stores.features.apply(view)
+    assert way(told, "feature:weather@1").facts == {"features": "temp", "by": "origin"}
 
 
 def test_quarantined_rows_are_told(world: World) -> None:

@@ -27,6 +27,7 @@ from interlock.serving.loading import LoadedModel
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+CONTEXT = {"features": "dataset:asked@1"}
 SIGNATURE = Signature(
     (Column("x", "double"), Column("origin", "string")), (Column("probability", "double"), Column("label", "long"))
 )
@@ -142,4 +143,6 @@ class World:
         noise = float(np.random.default_rng(row).normal())
         score = 1 / (1 + np.exp(-(skill * x + (1 - abs(skill)) * noise)))
         origin = ("EWR", "JFK", "LGA")[row % 3]
-        return Prediction(name, "delay", model, role, moment, moment, (x, origin), {"probability": float(score)}, 1, {})
+        return Prediction(
+            name, "delay", model, role, moment, moment, (x, origin), {"probability": float(score)}, 1, CONTEXT
+        )
