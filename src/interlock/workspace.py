@@ -6,7 +6,6 @@ Rooms are imported when they are first used, so that a command pays for what it 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -16,12 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from interlock.core.clock import Clock, SystemClock
-from interlock.core.errors import Corrupt, InvalidInput, NotFound, StorageFull, Unavailable
+from interlock.core.errors import Corrupt, InvalidInput
 from interlock.core.hashing import digest_of
-from interlock.core.ids import new_id
 from interlock.core.settings import FOLDER, find_workspace_uri
 from interlock.ports.artifact_store import Damage
 from interlock.ports.stores import Stores
@@ -39,21 +35,6 @@ if TYPE_CHECKING:
     from interlock.registry.models import Models
     from interlock.serving.loading import ModelLoader
     from interlock.tuning.studies import Studies
-
-MARKER = "workspace.json"
-FORMAT = 1
-
-
-class Marker(msgspec.Struct, frozen=True):
-    """What makes a folder a workspace.
-
-    Args:
-        format: Layout of the folder.
-        id: Of this workspace, for ever.
-    """
-
-    format: int
-    id: str
 
 
 class Workspace:
@@ -299,13 +280,14 @@ def open_workspace(
 def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Workspace:
     from interlock.adapters.localfs.artifact_store import LocalArtifactStore
     from interlock.adapters.localfs.prediction_spool import SpooledPredictionLog
+    from interlock.adapters.localfs.workspace_folder import MARKER, prepare_folder
     from interlock.adapters.sql.database import Database
     from interlock.adapters.sql.dialect import SqliteDialect
     from interlock.adapters.sql.stores import sql_stores
 
     if folder.name != FOLDER and (folder / FOLDER / MARKER).is_file():
         folder = folder / FOLDER
-    _prepare_folder(folder, create=create)
+    prepare_folder(folder, create=create)
     database = Database(SqliteDialect(folder / "metadata.db"), actor=actor, clock=clock)
     with contextlib.ExitStack() as opened:
         opened.callback(database.close)
@@ -316,60 +298,6 @@ def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Wor
         opened.callback(spool.close)
         stores = replace(plain, predictions=spool)
         return Workspace(str(folder), folder=folder, stores=stores, clock=clock, on_close=opened.pop_all().close)
-
-
-def _prepare_folder(folder: Path, *, create: bool) -> None:
-    marker = folder / MARKER
-    if marker.is_file():
-        _read_marker(marker)
-        return
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"{folder} is a file", why="a workspace is a folder", fix="interlock --dir FOLDER …")
-    if not create:
-        raise NotFound(
-            f"there is no workspace at {folder}",
-            why=f"neither this folder nor one above it holds {FOLDER}",
-            fix="interlock demo, or interlock --dir FOLDER …",
-        )
-    if folder.exists() and any(not entry.name.startswith(MARKER) for entry in folder.iterdir()):
-        raise InvalidInput(
-            f"{folder} is not a workspace",
-            why=f"it holds files but no {MARKER}",
-            fix="name an empty or a new folder: interlock --dir FOLDER …",
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f"{MARKER}.{new_id()}"
-        draft.write_bytes(msgspec.json.encode(Marker(format=FORMAT, id=new_id())))
-        try:
-            # a hard link fails where the marker exists: of two processes that create at once, one wins
-            marker.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(
-                f"{folder} cannot be made", why="the disk is full", fix="free some space and run again"
-            ) from error
-        raise Unavailable(f"{folder} cannot be made", why=str(error), fix="choose another folder with --dir") from error
-
-
-def _read_marker(path: Path) -> Marker:
-    try:
-        marker = msgspec.json.decode(path.read_bytes(), type=Marker)
-    except msgspec.MsgspecError as error:
-        raise Corrupt(
-            f"{path} is damaged", why=f"it is not a workspace marker: {error}", fix="restore the file from a backup"
-        ) from error
-    if marker.format > FORMAT:
-        raise InvalidInput(
-            f"{path.parent} has layout {marker.format}, and this Interlock knows {FORMAT}",
-            why="a newer version of Interlock made it",
-            fix="pip install --upgrade interlock",
-        )
-    return marker
 
 
 def _open_memory(uri: str, *, actor: str, clock: Clock) -> Workspace:

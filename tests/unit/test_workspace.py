@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from interlock.adapters.localfs.workspace_folder import MARKER
 from interlock.core.errors import Corrupt, InvalidInput, NotFound, Unavailable
-from interlock.workspace import MARKER, Workspace, open_workspace
+from interlock.workspace import Workspace, open_workspace
 
 
 def test_a_folder_is_made_and_found_again(tmp_path: Path) -> None:

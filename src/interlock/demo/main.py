@@ -57,7 +57,7 @@ class _Demo:
         training, strength = self._runs(features)
         self._registry(training, strength)
         self._live(features)
-        outcome = summarise(self._workspace, self._span, leak=self._leak, seconds=time.perf_counter() - begun)
+        outcome = summarise(self._workspace, self._span, leak=self._leak, begun=begun)
         self._trace(outcome)
         self._end(outcome)
         return outcome

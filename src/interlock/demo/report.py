@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -68,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def summarise(workspace: Workspace, span: plan.Span, *, leak: dict[str, float], seconds: float) -> Outcome:
+def summarise(workspace: Workspace, span: plan.Span, *, leak: dict[str, float], begun: float) -> Outcome:
     """Read the outcome back from the workspace."""
     journal = workspace.stores.journal
     retrains = journal.events(kinds=["retrain.finished"], limit=1000)
@@ -89,7 +90,7 @@ def summarise(workspace: Workspace, span: plan.Span, *, leak: dict[str, float], 
         refusals=tuple(f"{event.payload['candidate']}: {event.payload['reason']}" for event in refusals),
         example=example,
         leak=leak,
-        seconds=seconds,
+        seconds=time.perf_counter() - begun,
     )
 
 

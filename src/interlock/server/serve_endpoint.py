@@ -26,7 +26,7 @@ def data_plane(workspace: Workspace) -> Iterator[DataPlane]:
         EndpointHost(
             stores.deployments,
             stores.journal,
-            load=workspace.load_model,
+            load=lambda ref: workspace.load_model(ref),
             log=stores.predictions,
             clock=workspace.clock,
         ) as endpoints,

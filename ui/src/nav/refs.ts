@@ -7,31 +7,43 @@ export interface Ref {
   version: string | null;
 }
 
+/** Kinds whose things have a page of their own. */
+const WITH_PAGE = new Set(["run", "model", "dataset", "endpoint", "deployment", "monitor", "prediction", "experiment"]);
+
 export function parseRef(text: string): Ref | null {
-  const match = /^([a-z]+):([^@]+)(?:@(.+))?$/.exec(text.trim());
+  const match = /^([a-z]+):([^@\s]+)(?:@(.+))?$/.exec(text.trim());
   return match ? { kind: match[1]!, name: match[2]!, version: match[3] ?? null } : null;
+}
+
+export function hasPage(ref: string): boolean {
+  return WITH_PAGE.has(parseRef(ref)?.kind ?? "");
 }
 
 export function lineageHref(ref: string): string {
   return `/lineage?ref=${encodeURIComponent(ref)}`;
 }
 
-/** The page about a thing; kinds without a page of their own are shown in the lineage graph. */
+export function traceHref(ref: string): string {
+  return `/trace?ref=${encodeURIComponent(ref)}`;
+}
+
+/** The page about a thing; kinds without a page of their own are told by their trace. */
 export function hrefOf(text: string): string {
   const ref = parseRef(text);
-  if (ref === null) return lineageHref(text);
+  if (ref === null) return traceHref(text);
   const name = pathOf(ref.name);
+  const version = ref.version === null ? "" : `?version=${encodeURIComponent(ref.version)}`;
   switch (ref.kind) {
     case "run":
       return `/runs/${name}`;
     case "model":
-      return `/models/${name}${ref.version === null ? "" : `?version=${encodeURIComponent(ref.version)}`}`;
+      return `/models/${name}${version}`;
     case "dataset":
-      return `/datasets/${name}`;
+      return `/datasets/${name}${version}`;
     case "endpoint":
       return `/endpoints/${name}`;
     case "deployment":
-      return `/endpoints/${pathOf(ref.name.replace(/\/\d+$/, ""))}`;
+      return `/endpoints/${pathOf(ref.name.replace(/\/\d+$/, ""))}?tab=routing`;
     case "monitor":
       return `/monitors/${name}`;
     case "prediction":
@@ -39,7 +51,7 @@ export function hrefOf(text: string): string {
     case "experiment":
       return `/runs?experiment=${encodeURIComponent(ref.name)}`;
     default:
-      return lineageHref(text);
+      return traceHref(text);
   }
 }
 
@@ -50,8 +62,9 @@ export function shortRef(text: string): string {
   return shortId(ref.name) + (ref.version === null ? "" : `@${ref.version}`);
 }
 
-/** The end of a time-sortable id is what tells two of them apart. */
+/** The end of a time-sortable id, or the start of a digest, is what tells two of them apart. */
 export function shortId(id: string): string {
+  if (/^[0-9a-f]{64}$/.test(id)) return `${id.slice(0, 8)}…`;
   return isId(id) ? `…${id.slice(-6)}` : id;
 }
 
