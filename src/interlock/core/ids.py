@@ -12,16 +12,20 @@ import time
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _RANDOM_BITS = 80
+_RANDOM_BYTES = _RANDOM_BITS // 8
 _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
+_DRAWN_AT_ONCE = 400
 
 _lock = threading.Lock()
 _last = 0
+_randomness = b""
 
 
 def _reseed_after_fork() -> None:
-    global _lock, _last
+    global _lock, _last, _randomness
     _lock = threading.Lock()
     _last = 0
+    _randomness = b""
 
 
 os.register_at_fork(after_in_child=_reseed_after_fork)
@@ -35,12 +39,16 @@ def new_id() -> str:
         >>> first < second and len(first) == 26
         True
     """
-    global _last
+    global _last, _randomness
     millis = time.time_ns() // 1_000_000
     with _lock:
         if millis > _last >> _RANDOM_BITS:
+            if not _randomness:
+                # a system call for every millisecond would cost more than all the rest
+                _randomness = os.urandom(_DRAWN_AT_ONCE * _RANDOM_BYTES)
+            drawn, _randomness = _randomness[:_RANDOM_BYTES], _randomness[_RANDOM_BYTES:]
             # the top random bit stays clear, so that counting up within the millisecond has room
-            _last = (millis << _RANDOM_BITS) | (int.from_bytes(os.urandom(10), "big") & (_RANDOM_MASK >> 1))
+            _last = (millis << _RANDOM_BITS) | (int.from_bytes(drawn, "big") & (_RANDOM_MASK >> 1))
         else:
             _last += 1
         value = _last

@@ -27,6 +27,7 @@ from interlock.server import feedback, invocations, oip
 from interlock.server.hosting import EndpointHost
 from interlock.server.http import Receive, Scope, Send
 from interlock.server.limits import Limits
+from interlock.server.protocol import WHOLE
 from interlock.serving.engine import EndpointEngine
 from interlock.serving.requests import question
 
@@ -62,7 +63,8 @@ class Reply(msgspec.Struct):
 class Call:
     """One request as its handler sees it."""
 
-    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> None:
+    def __init__(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> None:
+        self._scope = scope
         self._headers = headers
         self._receive = receive
         self._limits = limits
@@ -108,6 +110,8 @@ class Call:
         return b"transfer-encoding" in self._headers or self._headers.get(b"content-length", b"0") != b"0"
 
     async def _next(self) -> Mapping[str, Any]:
+        if WHOLE in self._scope:
+            return await self._receive()
         # asyncio.timeout does the same for three times the cost, which one-row requests would feel
         task = asyncio.current_task()
         assert task is not None
@@ -198,7 +202,7 @@ class DataPlane:
                 raise _Status(
                     405, InvalidInput(f"{method[:20]} is not possible here", why=f"expected {wanted}"), (allow,)
                 )
-            reply = await self._admitted(handler, Call(headers, receive, self._limits))
+            reply = await self._admitted(handler, Call(scope, headers, receive, self._limits))
         except _Status as refusal:
             reply = _error_reply(shape(refusal.error)[1], refusal.status, refusal.headers)
         except InterlockError as error:
@@ -304,7 +308,9 @@ class DataPlane:
                 return Reply(payload)
             return Reply(payload, headers=(_BINARY, (oip.LENGTH_HEADER, str(head).encode())))
 
-        return await self._run(work, engine, len(body))
+        if len(body) <= _INLINE_BODY_BYTES and engine.is_quick:
+            return work()
+        return await self._in_thread(work)
 
     async def _invoke(self, call: Call, engine: EndpointEngine) -> Reply:
         media_type = call.media_type
@@ -321,12 +327,11 @@ class DataPlane:
             answer = engine.predict(asked, routing=routing)
             return Reply(encode_json(invocations.write_reply(answer)))
 
-        return await self._run(work, engine, len(body))
-
-    async def _run(self, work: Callable[[], Reply], engine: EndpointEngine, size_bytes: int) -> Reply:
-        """Answer here if that is quick, else in a thread."""
-        if size_bytes <= _INLINE_BODY_BYTES and engine.is_quick:
+        if len(body) <= _INLINE_BODY_BYTES and engine.is_quick:
             return work()
+        return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], Reply]) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _feedback(self, call: Call, name: str | None) -> Reply:

@@ -8,8 +8,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from interlock.core.errors import InvalidInput
 from interlock.server.http import JSON_TYPE, encode_json
+from interlock.server.joined_writes import JoinedWrites
 from interlock.server.views import Problem
 
+WHOLE = "interlock.whole"
+"""Set in the scope of a request once its body has arrived whole: reading it cannot wait."""
 HEAD_BYTES = 65_536
 """How much of a head is taken in before it is whole; the guard's limit, applied to whole heads, is lower."""
 
@@ -22,7 +25,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a head."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]
         self._in_head = True
         self._head_bytes = 0
 
@@ -42,8 +45,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Begin to count the next head of the connection."""
+        """Tell the application that the body is here whole, and begin to count the next head of the connection."""
         self._in_head = True
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

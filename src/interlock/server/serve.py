@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -99,6 +100,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
+        # what was made by now stays for good: the collector need not look through it again
+        gc.collect()
+        gc.freeze()
         if self._on_ready is not None:
             self._on_ready()
 

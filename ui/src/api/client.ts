@@ -24,6 +24,11 @@ export function apiUrl(path: string): string {
 
 /** GET a path below `/api/v1`; every failure arrives as a ProblemError. */
 export async function read<T>(path: string, abort?: AbortSignal): Promise<T> {
+  return JSON.parse(await readText(path, abort)) as T;
+}
+
+/** The same for what is no JSON. */
+export async function readText(path: string, abort?: AbortSignal): Promise<string> {
   let answer: Response;
   try {
     answer = await fetch(apiUrl(path), {
@@ -40,7 +45,7 @@ export async function read<T>(path: string, abort?: AbortSignal): Promise<T> {
     });
   }
   const text = await answer.text();
-  if (answer.ok) return JSON.parse(text) as T;
+  if (answer.ok) return text;
   throw new ProblemError(problemOf(text, answer.status, path));
 }
 

@@ -1,10 +1,10 @@
 /** Load what a page shows, keep it fresh while events arrive, and show waiting and failure the same way everywhere. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Problem } from "../api-types";
+import type { ArtifactEntry, Problem } from "../api-types";
 import { ProblemView } from "../design/problem";
 import { Skeleton } from "../design/skeleton";
-import { ProblemError, read } from "./client";
+import { pathOf, ProblemError, read, readText } from "./client";
 import { onEvent } from "./events";
 
 const REFRESH_MS = 1_000;
@@ -27,6 +27,23 @@ interface Loaded<T> extends Resource<T> {
  * A null path reads nothing.
  */
 export function useResource<T>(path: string | null, kinds: readonly string[] = []): Resource<T> {
+  return useRead<T>(path, kinds, read<T>);
+}
+
+/** Read the contents of an artifact as text. */
+export function useText(artifact: ArtifactEntry): Resource<string> {
+  return useRead(artifactPath(artifact), [], readText);
+}
+
+export function artifactPath(artifact: ArtifactEntry): string {
+  return `/artifacts/${pathOf(artifact.digest)}`;
+}
+
+function useRead<T>(
+  path: string | null,
+  kinds: readonly string[],
+  reader: (path: string, abort: AbortSignal) => Promise<T>,
+): Resource<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ path: null, data: null, problem: null });
   const watched = kinds.join(" ");
 
@@ -37,7 +54,7 @@ export function useResource<T>(path: string | null, kinds: readonly string[] = [
     const load = async () => {
       waiting = undefined;
       try {
-        const data = await read<T>(path, abort.signal);
+        const data = await reader(path, abort.signal);
         keep(path, data);
         setLoaded({ path, data, problem: null });
       } catch (failure) {

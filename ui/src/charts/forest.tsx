@@ -2,12 +2,12 @@
 import type { GateCheck } from "../api-types";
 import { figure, fixed } from "../text/format";
 
-interface Span {
+export interface Span {
   low: number;
   high: number;
 }
 
-type IntervalCheck = GateCheck & Span & { value: number };
+export type IntervalCheck = GateCheck & Span & { value: number };
 
 /** Figures further apart than this many of their intervals are of different sorts (a level, a gain): no common scale. */
 const APART = 12;
@@ -21,7 +21,7 @@ export function Forest(props: { checks: readonly GateCheck[] }) {
           <span class="forest-name" title={check.detail}>
             {check.name}
           </span>
-          {isInterval(check) && <Interval check={check} span={spans.get(check)!} />}
+          {isInterval(check) && <IntervalPlot check={check} span={spans.get(check)!} />}
           <span class="forest-figure number">
             {check.low === null || check.high === null ? (
               figure(check.value)
@@ -41,7 +41,8 @@ export function Forest(props: { checks: readonly GateCheck[] }) {
   );
 }
 
-function Interval(props: { check: IntervalCheck; span: Span }) {
+/** One figure with its interval on a scale; the dashes are the line it was held against. */
+export function IntervalPlot(props: { check: IntervalCheck; span: Span }) {
   const { low, high, value, threshold } = props.check;
   const at = (value: number) => `${((value - props.span.low) / (props.span.high - props.span.low)) * 100}%`;
   return (
@@ -54,12 +55,12 @@ function Interval(props: { check: IntervalCheck; span: Span }) {
   );
 }
 
-function isInterval(check: GateCheck): check is IntervalCheck {
+export function isInterval(check: GateCheck): check is IntervalCheck {
   return check.low !== null && check.high !== null && check.value !== null;
 }
 
 /** The scale of each check: one for all that can be compared with each other. */
-function spansOf(checks: readonly GateCheck[]): ReadonlyMap<GateCheck, Span> {
+export function spansOf(checks: readonly GateCheck[]): ReadonlyMap<GateCheck, Span> {
   const groups: { span: Span; widest: number; checks: IntervalCheck[] }[] = [];
   for (const check of checks.filter(isInterval).sort((a, b) => a.value - b.value)) {
     const span = { low: Math.min(check.low, check.threshold ?? check.low), high: Math.max(check.high, check.threshold ?? check.high) };

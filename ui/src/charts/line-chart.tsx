@@ -6,7 +6,7 @@ import { figure, shortDate } from "../text/format";
 
 const DAY_S = 86_400;
 /** Up to as many points each gets a dot; more would hide the line. */
-const MARKED_POINTS = 40;
+const MARKED_POINTS = 60;
 
 export interface Line {
   label: string;
@@ -31,13 +31,15 @@ interface LineChartProps {
   threshold?: number;
   /** Moments that matter, on the x axis. */
   marks?: readonly number[];
+  /** Moments from which on something else held, with what it was. */
+  turns?: readonly { at: number; label: string }[];
 }
 
 export function LineChart(props: LineChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const theme = currentTheme();
   const height = props.height ?? 220;
-  const drawn = JSON.stringify([props.x, props.lines, props.threshold, props.marks]);
+  const drawn = JSON.stringify([props.x, props.lines, props.threshold, props.marks, props.turns]);
 
   useEffect(() => {
     const host = place.current;
@@ -96,6 +98,7 @@ function options(props: LineChartProps, height: number, host: HTMLElement): uPlo
       { ...axis, size: 58, values: (_, ticks) => ticks.map(figure) },
     ],
     hooks: {
+      drawAxes: [(chart) => drawTurns(chart, props, ink(host, "line-strong"), faint, font)],
       draw: [(chart) => drawMarks(chart, props, ink(host, "bad"))],
       // Without a pointer the words under the chart are about its last point.
       setCursor: [(chart) => chart.cursor.idx == null && chart.setLegend({ idx: props.x.length - 1 })],
@@ -131,11 +134,37 @@ function drawMarks(chart: uPlot, props: LineChartProps, colour: string): void {
   for (const mark of props.marks ?? []) {
     const x = Math.round(chart.valToPos(mark, "x", true));
     const size = 6 * devicePixelRatio;
+    const value = props.lines[0]?.values[props.x.indexOf(mark)];
+    if (value !== null && value !== undefined) {
+      ctx.beginPath();
+      ctx.arc(x, chart.valToPos(value, "y", true), 0.75 * size, 0, 2 * Math.PI);
+      ctx.fill();
+    }
     ctx.beginPath();
     ctx.moveTo(x - size, bbox.top);
     ctx.lineTo(x + size, bbox.top);
     ctx.lineTo(x, bbox.top + 1.6 * size);
     ctx.fill();
+  }
+  ctx.restore();
+}
+
+function drawTurns(chart: uPlot, props: LineChartProps, line: string, words: string, font: string): void {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.strokeStyle = line;
+  ctx.fillStyle = words;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.font = font.replace("12px", `${11 * devicePixelRatio}px`);
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
+  for (const { at, label } of props.turns ?? []) {
+    const x = Math.max(bbox.left, Math.round(chart.valToPos(at, "x", true)));
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.fillText(label, x + 4 * devicePixelRatio, bbox.top + bbox.height - 3 * devicePixelRatio);
   }
   ctx.restore();
 }

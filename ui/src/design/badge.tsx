@@ -18,6 +18,8 @@ const TONES: Record<string, Tone> = {
   quiet: "good",
   open: "bad",
   closed: "plain",
+  executed: "model",
+  reused: "good",
 };
 
 export function Badge(props: { tone?: Tone; children: ComponentChildren }) {

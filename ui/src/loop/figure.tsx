@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Station } from "../api-types";
 import { onEvent } from "../api/events";
 import { Icon, isIcon } from "../design/icon";
-import { compact } from "../text/format";
+import { clauses, compact } from "../text/format";
 import { Time } from "../text/time";
 import { ARROWS, CENTRES, HEIGHT, SEATS, type Seat, WIDTH, WOVEN_BELT } from "./geometry";
 import { pulseTo } from "./pulses";
@@ -13,6 +13,9 @@ const LOOPS = {
   model: { title: "Model loop", about: "from data to a model worth trusting" },
   software: { title: "Software loop", about: "from a model to answers that hold" },
 };
+
+/** Letters of a headline that fit on two lines beside a station. */
+const HEADLINE = 46;
 
 const LOOP_NAMES = ["model", "software"] as const;
 
@@ -115,7 +118,7 @@ function StationLink(props: { station: Station; seat: Seat }) {
         </span>
         {station.state !== "empty" && !station.headline.endsWith(station.unit) && (
           <span class="station-headline" title={station.headline}>
-            {station.headline}
+            {clauses(station.headline, HEADLINE)}
           </span>
         )}
         {station.last && (

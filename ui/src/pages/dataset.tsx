@@ -4,11 +4,13 @@ import { pathOf } from "../api/client";
 import { Show, useResource } from "../api/resource";
 import { Histogram } from "../charts/small";
 import { Card, Empty, Facts, Page } from "../design/page";
-import { Table } from "../design/table";
-import { lineageHref } from "../nav/refs";
+import { RefText, RefTools } from "../design/ref-link";
+import { RowLink, Table } from "../design/table";
+import { query } from "../nav/router";
 import { bytes, day, figure, percent, plural } from "../text/format";
 import { Time } from "../text/time";
 import { Quarantined } from "./datasets";
+import { Nearby } from "./steps";
 
 /** What a profile says of a column (`interlock.data.profiles.ColumnProfile`); fields at their default are left out. */
 interface ColumnProfile {
@@ -26,53 +28,65 @@ interface ColumnProfile {
 
 export function DatasetPage(props: { name: string }) {
   const detail = useResource<DatasetDetail>(`/datasets/${pathOf(props.name)}`, ["dataset."]);
-  const newest = detail.data?.snapshots[0];
+  const shown = detail.data && chosen(detail.data);
   return (
     <Page
       title={props.name}
       above={<a href="/datasets">Data</a>}
       about={
-        newest && (
+        shown && (
           <>
-            <span>{plural(newest.rows, "row")}</span>
-            <span>{plural(newest.columns.length, "column")}</span>
             <span>
-              @{newest.version}, <Time at={newest.created_at} />
+              snapshot <strong>@{shown.version}</strong>
+            </span>
+            <span>{plural(shown.rows, "row")}</span>
+            <span>{plural(shown.columns.length, "column")}</span>
+            <span>
+              <Time at={shown.created_at} />
+            </span>
+            <span>
+              <RefText text={shown.message || shown.source} />
             </span>
           </>
         )
       }
-      aside={
-        newest && (
-          <a class="button" href={lineageHref(`dataset:${newest.dataset}@${newest.version}`)}>
-            Lineage
-          </a>
-        )
-      }
+      aside={shown && <RefTools of={refOf(shown)} />}
     >
       <Show of={detail}>{(found) => <Body detail={found} />}</Show>
     </Page>
   );
 }
 
+/** The snapshot that the address names by its version; else the newest. */
+function chosen(detail: DatasetDetail): Snapshot | undefined {
+  const wanted = Number(query.value.get("version"));
+  return detail.snapshots.find((snapshot) => snapshot.version === wanted) ?? detail.snapshots[0];
+}
+
+function refOf(snapshot: Snapshot): string {
+  return `dataset:${snapshot.dataset}@${snapshot.version}`;
+}
+
 function Body(props: { detail: DatasetDetail }) {
   const { snapshots, profile } = props.detail;
-  const newest = snapshots[0];
-  if (newest === undefined) return <Empty title="No snapshots">Nothing has been committed.</Empty>;
-  const columns = (profile?.["columns"] as ColumnProfile[] | undefined) ?? null;
+  const shown = chosen(props.detail);
+  if (shown === undefined) return <Empty title="No snapshots">Nothing has been committed.</Empty>;
+  // Only the newest snapshot comes with its profile.
+  const columns = shown === snapshots[0] ? (profile?.["columns"] as ColumnProfile[] | undefined) : undefined;
   return (
     <div class="stack">
-      <Card title="Columns" aside={`of @${newest.version}`} flush>
-        {columns ? <Profile columns={columns} schema={newest.columns} /> : <Schema columns={newest.columns} />}
-      </Card>
       <div class="columns">
         <Card title="Snapshots" aside={snapshots.length} flush>
-          <Snapshots of={snapshots} />
+          <Snapshots of={snapshots} chosen={shown} />
         </Card>
-        <Card title="Broken rules" aside={`@${newest.version}`}>
-          <Violations of={newest} />
+        <Card title="Broken rules" aside={`@${shown.version}`}>
+          <Violations of={shown} />
         </Card>
       </div>
+      <Nearby key={shown.version} of={refOf(shown)} />
+      <Card title="Columns" aside={`of @${shown.version}`} flush>
+        {columns ? <Profile columns={columns} schema={shown.columns} /> : <Schema columns={shown.columns} />}
+      </Card>
     </div>
   );
 }
@@ -139,7 +153,7 @@ function Schema(props: { columns: readonly Column[] }) {
   );
 }
 
-function Snapshots(props: { of: readonly Snapshot[] }) {
+function Snapshots(props: { of: readonly Snapshot[]; chosen: Snapshot }) {
   const size = (snapshot: Snapshot) => snapshot.parts.reduce((sum, part) => sum + part.size_bytes, 0);
   return (
     <Table
@@ -150,9 +164,9 @@ function Snapshots(props: { of: readonly Snapshot[] }) {
         {
           title: "Version",
           show: (snapshot) => (
-            <a class="ref" href={lineageHref(`dataset:${snapshot.dataset}@${snapshot.version}`)}>
-              @{snapshot.version}
-            </a>
+            <RowLink href={`?version=${snapshot.version}`}>
+              {snapshot === props.chosen ? "▸ " : ""}@{snapshot.version}
+            </RowLink>
           ),
         },
         { title: "Message", wide: true, show: (snapshot) => snapshot.message || <span class="faint">{snapshot.source}</span> },

@@ -3,13 +3,13 @@ import type { Endpoint, EndpointDetail, ModelVersion, PredictionRow } from "../a
 import { pathOf } from "../api/client";
 import { Show, useResource } from "../api/resource";
 import { ShareBar } from "../charts/small";
-import { State } from "../design/badge";
+import { Badge, State } from "../design/badge";
 import { Code } from "../design/code";
-import { Card, Empty, Facts, Page } from "../design/page";
-import { RefLink } from "../design/ref-link";
+import { Card, Empty, Page } from "../design/page";
+import { RefLink, RefText, RefTools } from "../design/ref-link";
 import { RowLink, Table } from "../design/table";
 import { Tabs } from "../design/tabs";
-import { lineageHref, shortId, shortRef } from "../nav/refs";
+import { shortId, shortRef } from "../nav/refs";
 import { day, figure, inline, percent } from "../text/format";
 import { Time } from "../text/time";
 
@@ -39,15 +39,13 @@ export function EndpointPage(props: { name: string }) {
             <span>
               routed <Time at={endpoint.changed_at} />
             </span>
-            <span>{endpoint.reason}</span>
+            <span>
+              <RefText text={endpoint.reason} />
+            </span>
           </>
         )
       }
-      aside={
-        <a class="button" href={lineageHref(`endpoint:${props.name}`)}>
-          Lineage
-        </a>
-      }
+      aside={<RefTools of={`endpoint:${props.name}`} />}
     >
       <Show of={detail}>{(found) => <Body detail={found} />}</Show>
     </Page>
@@ -105,24 +103,56 @@ export function Predictions(props: { rows: readonly PredictionRow[] }) {
           numeric: true,
           show: (row: PredictionRow) => inline(row.outputs[name]),
         })),
-        { title: "Truth", numeric: true, show: (row) => inline(row.truth) },
+        { title: "Truth", numeric: true, show: (row) => <Truth of={row} /> },
         { title: "About", numeric: true, extra: true, show: (row) => day(row.event_time) },
       ]}
     />
   );
 }
 
+/** What proved true; a label that was answered is right or wrong by then. */
+function Truth(props: { of: PredictionRow }) {
+  const { truth, outputs } = props.of;
+  if (truth === null || truth === undefined) return <span class="faint">not yet</span>;
+  const label = outputs["label"];
+  if (label === undefined) return <>{inline(truth)}</>;
+  const isRight = label === truth;
+  return <Badge tone={isRight ? "good" : "bad"}>{`${inline(truth)} ${isRight ? "right" : "wrong"}`}</Badge>;
+}
+
+const ROLES = ["live", "canary", "shadow"];
+
+/** How often each version answered in each role; the counts come as `model:name@1 live`. */
 function Counts(props: { of: Record<string, number> }) {
   const { feedback = 0, ...answers } = props.of;
-  const lines = Object.entries(answers)
-    .map(([who, count]) => [shortRef(who), figure(count)] as const)
-    .sort(([one], [other]) => other.localeCompare(one, "en", { numeric: true }));
-  const seen = Object.entries(answers)
-    .filter(([who]) => !who.endsWith(" shadow"))
-    .reduce((sum, [, count]) => sum + count, 0);
+  const models = new Map<string, Record<string, number>>();
+  for (const [who, count] of Object.entries(answers)) {
+    const [model = "", role = ""] = who.split(" ");
+    models.set(model, { ...models.get(model), [role]: count });
+  }
+  const rows = [...models].sort(([one], [other]) => other.localeCompare(one, "en", { numeric: true }));
+  const seen = rows.reduce((sum, [, { live = 0, canary = 0 }]) => sum + live + canary, 0);
   return (
-    <Card title="Answers so far">
-      <Facts of={[...lines, ["truths", seen > 0 ? `${figure(feedback)} (${percent(feedback / seen)})` : figure(feedback)]]} />
+    <Card
+      title="Answers so far"
+      aside={seen > 0 ? `${figure(feedback)} truths, ${percent(feedback / seen)}` : `${figure(feedback)} truths`}
+      flush
+    >
+      <Table
+        label="Answers by version and role"
+        rows={rows}
+        id={([model]) => model}
+        columns={[
+          { title: "Version", show: ([model]) => <RefLink to={model} /> },
+          ...ROLES.map((role) => ({
+            title: role,
+            numeric: true,
+            show: ([, counts]: [string, Record<string, number>]) => (
+              counts[role] === undefined ? <span class="faint">–</span> : figure(counts[role])
+            ),
+          })),
+        ]}
+      />
     </Card>
   );
 }
@@ -132,20 +162,23 @@ function Routing(props: { history: readonly Endpoint[] }) {
     <Card>
       <ol class="timeline">
         {props.history.map((then) => (
-          <li key={then.revision}>
-            <p>
-              <strong>Revision {then.revision}</strong>{" "}
-              <span class="faint">
-                <Time at={then.changed_at} />
-              </span>{" "}
-              <span class="quiet">{then.reason}</span>
-            </p>
+          <li key={then.revision} class="routing">
+            <strong>Revision {then.revision}</strong>
             <ShareBar deployments={then.deployments} />
+            <span class="quiet">{inShort(then)}</span>
+            <span class="faint">
+              <Time at={then.changed_at} />
+            </span>
           </li>
         ))}
       </ol>
     </Card>
   );
+}
+
+/** The reason of a routing, with Refs as people say them. */
+function inShort(then: Endpoint): string {
+  return then.reason.replace(/\bmodel:[\w./@-]+/g, shortRef);
 }
 
 function Calls(props: { endpoint: Endpoint; versions: readonly ModelVersion[]; recent: readonly PredictionRow[] }) {

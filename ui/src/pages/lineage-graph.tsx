@@ -2,28 +2,21 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { GraphEdge, GraphNode, LineageView } from "../api-types";
-import { Icon, type IconName, isIcon } from "../design/icon";
+import { Icon } from "../design/icon";
+import { glyphOf, loopOf } from "../design/kinds";
 import { lineageHref, shortId } from "../nav/refs";
+import { crowdHref, isCrowd } from "./crowd";
 
-const NODE = { width: 184, height: 44 };
-const MARGIN = 24;
+const RADIUS = 17;
+/** Half the room a thing takes with its words. */
+const HALF = { width: 66, height: 36 };
+const MARGIN = 20;
 const STEP = 60;
 const ZOOM = 1.25;
-
-const GLYPHS: Record<string, IconName> = {
-  dataset: "data",
-  run: "runs",
-  model: "registry",
-  verdict: "gate",
-  endpoint: "serve",
-  deployment: "deploy",
-  alert: "alert",
-  report: "monitor",
-  feature: "features",
-  step: "pipeline",
-  study: "tuning",
-  trigger: "retrain",
-};
+/** Larger than drawn a small graph gets at most; smaller than that a large one opens on the thing itself. */
+const SCALE = { largest: 1.25, smallest: 0.68 };
+/** A graph is at least so high, and at most so much of the window. */
+const HEIGHT = { least: 256, share: 0.72 };
 
 interface Box {
   x: number;
@@ -36,10 +29,10 @@ export function LineageGraph(props: { view: LineageView }) {
   const { view } = props;
   const svg = useRef<SVGSVGElement>(null);
   const whole = {
-    x: -NODE.width / 2 - MARGIN,
-    y: -NODE.height / 2 - MARGIN,
-    width: view.width + NODE.width + 2 * MARGIN,
-    height: view.height + NODE.height + 2 * MARGIN,
+    x: -HALF.width - MARGIN,
+    y: -HALF.height - MARGIN - liftOf(view),
+    width: view.width + 2 * HALF.width + 2 * MARGIN,
+    height: view.height + 2 * HALF.height + 2 * MARGIN + liftOf(view),
   };
   const seen = useSignal<Box>(whole);
   const drag = useRef<{ x: number; y: number } | null>(null);
@@ -69,13 +62,14 @@ export function LineageGraph(props: { view: LineageView }) {
     },
   };
   const { x, y, width, height } = seen.value;
+  const tallest = Math.round(innerHeight * HEIGHT.share);
   const places = new Map(view.nodes.map((node) => [node.ref, node]));
 
   return (
     <div class="graph">
       <svg
         ref={svg}
-        style={{ height: `clamp(16rem, ${whole.height}px, min(38rem, 70vh))` }}
+        style={{ height: `${Math.min(tallest, Math.max(HEIGHT.least, whole.height))}px` }}
         viewBox={`${x} ${y} ${width} ${height}`}
         tabindex={0}
         role="group"
@@ -106,11 +100,18 @@ export function LineageGraph(props: { view: LineageView }) {
           drag.current = null;
         }}
       >
+        <defs>
+          {["", "-near"].map((name) => (
+            <marker key={name} id={`tip${name}`} class={`tip${name}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+              <path d="M1 1 7 4 1 7" />
+            </marker>
+          ))}
+        </defs>
         {view.edges.map((edge) => (
           <EdgeLine key={edge.source + edge.target + edge.relation} edge={edge} places={places} centre={view.ref} />
         ))}
         {view.nodes.map((node) => (
-          <NodeBox key={node.ref} node={node} isCentre={node.ref === view.ref} />
+          <NodeMark key={node.ref} node={node} isCentre={node.ref === view.ref} />
         ))}
       </svg>
       <div class="graph-tools">
@@ -128,60 +129,106 @@ export function LineageGraph(props: { view: LineageView }) {
   );
 }
 
-/** Show all if it stays legible; else show the thing itself at full size, with what is around it. */
+/** Show all if it stays legible; else show the thing itself and what is around it. */
 function start(whole: Box, view: LineageView, svg: SVGSVGElement | null): Box {
   const room = { width: svg?.clientWidth || 1, height: svg?.clientHeight || 1 };
-  if (whole.width < room.width * 1.6 && whole.height < room.height * 1.6) {
-    const width = Math.max(whole.width, room.width);
-    const height = Math.max(whole.height, room.height);
-    return { x: whole.x - (width - whole.width) / 2, y: whole.y - (height - whole.height) / 2, width, height };
-  }
+  const scale = Math.min(room.width / whole.width, room.height / whole.height, SCALE.largest);
+  if (scale >= SCALE.smallest) return around(whole.x + whole.width / 2, whole.y + whole.height / 2, room, scale);
   const centre = view.nodes.find((node) => node.ref === view.ref) ?? { x: 0, y: 0 };
-  return { x: centre.x - room.width * 0.6, y: centre.y - room.height * 0.6, width: room.width * 1.2, height: room.height * 1.2 };
+  const legible = Math.max(scale, SCALE.smallest);
+  const box = around(centre.x, centre.y, room, legible);
+  // Near an end of the graph there is no use for empty room beyond it.
+  return { ...box, x: within(box.x, whole.x, whole.width - box.width), y: within(box.y, whole.y, whole.height - box.height) };
+}
+
+function around(x: number, y: number, room: { width: number; height: number }, scale: number): Box {
+  const width = room.width / scale;
+  const height = room.height / scale;
+  return { x: x - width / 2, y: y - height / 2, width, height };
+}
+
+/** A place between the first and the last that shows no room beyond; the middle where all fits. */
+function within(at: number, first: number, slack: number): number {
+  return slack < 0 ? first + slack / 2 : Math.min(Math.max(at, first), first + slack);
+}
+
+function isBack(from: GraphNode, to: GraphNode): boolean {
+  return to.x <= from.x;
+}
+
+/** How high above both ends an edge rises that closes a loop. */
+function lift(from: GraphNode, to: GraphNode): number {
+  return Math.min(90, 30 + 0.08 * (from.x - to.x));
+}
+
+/** The room that such edges need above everything else. */
+function liftOf(view: LineageView): number {
+  const places = new Map(view.nodes.map((node) => [node.ref, node]));
+  const needed = view.edges.map((edge) => {
+    const [from, to] = [places.get(edge.source), places.get(edge.target)];
+    return from && to && isBack(from, to) ? lift(from, to) - Math.min(from.y, to.y) - HALF.height + RADIUS : 0;
+  });
+  return Math.max(0, ...needed);
 }
 
 function EdgeLine(props: { edge: GraphEdge; places: ReadonlyMap<string, GraphNode>; centre: string }) {
   const from = props.places.get(props.edge.source);
   const to = props.places.get(props.edge.target);
   if (from === undefined || to === undefined) return null;
-  const x1 = from.x + NODE.width / 2;
-  const x2 = to.x - NODE.width / 2;
-  const bend = Math.max(24, (x2 - x1) / 2);
   const isNear = props.edge.source === props.centre || props.edge.target === props.centre;
+  const closes = isBack(from, to);
   return (
-    <path class={`edge${isNear ? " edge-near" : ""}`} d={`M ${x1} ${from.y} C ${x1 + bend} ${from.y} ${x2 - bend} ${to.y} ${x2} ${to.y}`}>
+    <path
+      class={`edge${isNear ? " edge-near" : ""}${closes ? " edge-back" : ""}`}
+      d={closes ? overhead(from, to) : ahead(from, to)}
+      marker-end={`url(#tip${isNear ? "-near" : ""})`}
+    >
       <title>{props.edge.relation.replaceAll("_", " ")}</title>
     </path>
   );
 }
 
-function NodeBox(props: { node: GraphNode; isCentre: boolean }) {
+function ahead(from: GraphNode, to: GraphNode): string {
+  const x1 = from.x + RADIUS + 2;
+  const x2 = to.x - RADIUS - 4;
+  const bend = Math.max(24, (x2 - x1) / 2);
+  return `M ${x1} ${from.y} C ${x1 + bend} ${from.y} ${x2 - bend} ${to.y} ${x2} ${to.y}`;
+}
+
+function overhead(from: GraphNode, to: GraphNode): string {
+  const y1 = from.y - RADIUS - 2;
+  const y2 = to.y - RADIUS - 4;
+  const top = Math.min(from.y, to.y) - RADIUS - lift(from, to);
+  return `M ${from.x} ${y1} C ${from.x} ${top} ${to.x} ${top} ${to.x} ${y2}`;
+}
+
+function NodeMark(props: { node: GraphNode; isCentre: boolean }) {
   const { node } = props;
-  const glyph = GLYPHS[node.kind] ?? (isIcon(node.kind) ? node.kind : "graph");
+  const crowd = isCrowd(node);
+  const spoken = crowd ? node.label : node.ref;
   return (
     <a
-      class={`node-box${props.isCentre ? " node-centre" : ""}`}
-      href={lineageHref(node.ref)}
-      aria-label={node.ref}
+      class={`node-mark node-${loopOf(node.kind)}${props.isCentre ? " node-centre" : ""}${crowd ? " node-crowd" : ""}`}
+      href={crowd ? crowdHref(node) : lineageHref(node.ref)}
+      aria-label={spoken}
       onFocus={(focus) => focus.currentTarget.scrollIntoView({ block: "nearest" })}
     >
-      <title>{node.ref}</title>
-      <g transform={`translate(${node.x - NODE.width / 2} ${node.y - NODE.height / 2})`}>
-        <rect width={NODE.width} height={NODE.height} rx="10" />
-        <g transform="translate(12 12)">
-          <Icon name={glyph} size={20} />
+      <title>{spoken}</title>
+      <g transform={`translate(${node.x} ${node.y})`}>
+        {crowd && <circle class="node-behind" cx="5" cy="-4" r={RADIUS} />}
+        <circle r={RADIUS} />
+        <g transform="translate(-9 -9)">
+          <Icon name={glyphOf(node.kind)} size={18} />
         </g>
-        <text class="node-kind" x="42" y="18">
-          {node.kind}
-        </text>
-        <text class="node-label" x="42" y="34">
-          {cut(shortId(node.label))}
-        </text>
+        <text y={RADIUS + 14}>{wordsOf(node)}</text>
       </g>
     </a>
   );
 }
 
-function cut(label: string): string {
-  return label.length > 20 ? `${label.slice(0, 9)}…${label.slice(-10)}` : label;
+/** A name says what it is; an id needs its kind. */
+function wordsOf(node: GraphNode): string {
+  const short = shortId(node.label);
+  const words = short === node.label ? short : `${node.kind} ${short}`;
+  return words.length > 20 ? `${words.slice(0, 9)}…${words.slice(-10)}` : words;
 }

@@ -3,13 +3,14 @@ import type { LineageView } from "../api-types";
 import { Show, useResource } from "../api/resource";
 import { Empty, Page } from "../design/page";
 import { knownRefs } from "../loop/live";
-import { hrefOf, parseRef } from "../nav/refs";
+import { hasPage, hrefOf, parseRef, traceHref } from "../nav/refs";
 import { navigate, query, setQuery } from "../nav/router";
 import { plural } from "../text/format";
+import { OpenCrowd, thingsIn } from "./crowd";
 import { LineageGraph } from "./lineage-graph";
 
-/** Two steps show a thing among its neighbours; twelve show everything that a workspace of some size has. */
-const DEPTHS = ["1", "2", "4", "12"];
+/** Two steps show a thing among its neighbours; thirty-two show everything that a workspace of some size has. */
+const DEPTHS = ["1", "2", "4", "8", "32"];
 
 export function LineagePage() {
   const ref = query.value.get("ref");
@@ -23,26 +24,27 @@ export function LineagePage() {
 function Lineage(props: { of: string }) {
   const depth = query.value.get("depth") ?? DEPTHS[1]!;
   const lineage = useResource<LineageView>(`/lineage?ref=${encodeURIComponent(props.of)}&depth=${depth}`);
-  const kind = parseRef(props.of)?.kind;
-  const ownPage = hrefOf(props.of);
   return (
     <Show of={lineage}>
       {(view) => (
         <div class="stack">
           <p class="quiet">
-            {kind} <strong class="mono">{props.of.slice(props.of.indexOf(":") + 1)}</strong> ·{" "}
-            {plural(view.nodes.length, "thing")}, {plural(view.edges.length, "step")} · earlier to the left
-            {!ownPage.startsWith("/lineage") && (
+            {parseRef(props.of)?.kind} <strong class="mono">{props.of.slice(props.of.indexOf(":") + 1)}</strong> ·{" "}
+            {plural(thingsIn(view), "thing")} · earlier to the left ·{" "}
+            {hasPage(props.of) && (
               <>
-                {" "}
-                ·{" "}
-                <a class="ref" href={ownPage}>
+                <a class="ref" href={hrefOf(props.of)}>
                   its page
-                </a>
+                </a>{" "}
+                ·{" "}
               </>
             )}
+            <a class="ref" href={traceHref(props.of)}>
+              its trace
+            </a>
           </p>
           <LineageGraph view={view} />
+          <OpenCrowd view={view} />
         </div>
       )}
     </Show>

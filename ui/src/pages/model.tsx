@@ -2,18 +2,20 @@
 import type { AliasMove, Column, ModelDetail, ModelVersion, Verdict } from "../api-types";
 import { pathOf } from "../api/client";
 import { Show, useResource } from "../api/resource";
-import { Forest } from "../charts/forest";
 import { Badge, State } from "../design/badge";
+import { Icon } from "../design/icon";
 import { Card, Empty, Facts, Page } from "../design/page";
-import { RefLink } from "../design/ref-link";
+import { RefLink, RefText, RefTools } from "../design/ref-link";
 import { RowLink, Table } from "../design/table";
 import { Tabs } from "../design/tabs";
-import { lineageHref } from "../nav/refs";
+import { traceHref } from "../nav/refs";
 import { query } from "../nav/router";
 import { bytes, figure, inline, plural } from "../text/format";
 import { Markdown } from "../text/markdown";
 import { Time } from "../text/time";
 import { Aliases, Scores } from "./models";
+import { Nearby } from "./steps";
+import { Verdicts } from "./verdicts";
 
 export function ModelPage(props: { name: string }) {
   const detail = useResource<ModelDetail>(`/models/${pathOf(props.name)}`, ["model.", "gate."]);
@@ -29,10 +31,16 @@ export function ModelPage(props: { name: string }) {
           </>
         )
       }
+      aside={detail.data && <Tools detail={detail.data} />}
     >
       <Show of={detail}>{(found) => <Body detail={found} />}</Show>
     </Page>
   );
+}
+
+function Tools(props: { detail: ModelDetail }) {
+  const version = chosen(props.detail);
+  return version ? <RefTools of={refOf(version)} /> : null;
 }
 
 function Body(props: { detail: ModelDetail }) {
@@ -48,12 +56,13 @@ function Body(props: { detail: ModelDetail }) {
           show: () => (
             <div class="stack">
               <Versions detail={detail} chosen={version} />
-              {version && <VersionFacts version={version} />}
+              {version && <Nearby key={version.version} of={refOf(version)} />}
+              {version && <VersionFacts version={version} aliases={aliasesOf(detail, version)} />}
             </div>
           ),
         },
         { id: "gate", title: "Gate", count: detail.verdicts.length, show: () => <Verdicts of={detail.verdicts} /> },
-        { id: "aliases", title: "Aliases", count: detail.moves.length, show: () => <Moves of={detail.moves} /> },
+        { id: "aliases", title: "Aliases", count: detail.moves.length, show: () => <Moves of={detail.moves} model={detail.name} /> },
         {
           id: "card",
           title: "Card",
@@ -75,9 +84,7 @@ function chosen(detail: ModelDetail): ModelVersion | undefined {
 
 function Versions(props: { detail: ModelDetail; chosen: ModelVersion | undefined }) {
   const { detail } = props;
-  const aliasesOf = (version: ModelVersion) =>
-    Object.fromEntries(Object.entries(detail.aliases).filter(([, number]) => number === version.version));
-  const verdictOf = (version: ModelVersion) => detail.verdicts.find((one) => one.candidate === refOf(version));
+  const verdictsOf = (version: ModelVersion) => detail.verdicts.filter((one) => one.candidate === refOf(version));
   return (
     <Card flush>
       <Table
@@ -93,8 +100,14 @@ function Versions(props: { detail: ModelDetail; chosen: ModelVersion | undefined
               </RowLink>
             ),
           },
-          { title: "Aliases", wide: true, show: (version) => <Aliases of={aliasesOf(version)} /> },
-          { title: "Gate", show: (version) => <VerdictState of={verdictOf(version)} /> },
+          { title: "Aliases", show: (version) => <Aliases of={aliasesOf(detail, version)} /> },
+          { title: "Judged", show: (version) => <Judged by={verdictsOf(version)[0]} /> },
+          {
+            title: "Why",
+            wide: true,
+            extra: true,
+            show: (version) => <span class="quiet">{verdictsOf(version)[0]?.reason ?? ""}</span>,
+          },
           { title: "Metrics", extra: true, show: (version) => <Scores of={version.metrics} /> },
           { title: "Run", extra: true, show: (version) => (version.run ? <RefLink to={`run:${version.run}`} /> : "–") },
           { title: "Registered", numeric: true, show: (version) => <Time at={version.created_at} /> },
@@ -108,24 +121,26 @@ function refOf(version: ModelVersion): string {
   return `model:${version.model}@${version.version}`;
 }
 
-function VerdictState(props: { of: Verdict | undefined }) {
-  if (props.of === undefined) return <span class="faint">not judged</span>;
-  return <State of={props.of.passed ? "passed" : "refused"} />;
+function aliasesOf(detail: ModelDetail, version: ModelVersion): Record<string, number> {
+  return Object.fromEntries(Object.entries(detail.aliases).filter(([, number]) => number === version.version));
 }
 
-function VersionFacts(props: { version: ModelVersion }) {
-  const { version } = props;
+/** How far a version came: the last stage that judged it, and how that came out. */
+function Judged(props: { by: Verdict | undefined }) {
+  if (props.by === undefined) return <span class="faint">not judged</span>;
+  return (
+    <>
+      <State of={props.by.passed ? "passed" : "refused"} /> <span class="faint">{props.by.stage}</span>
+    </>
+  );
+}
+
+function VersionFacts(props: { version: ModelVersion; aliases: Record<string, number> }) {
+  const { version, aliases } = props;
   const size = version.files.reduce((sum, file) => sum + file.size_bytes, 0);
   return (
     <div class="grid">
-      <Card
-        title={`Version ${version.version}`}
-        aside={
-          <a class="ref" href={lineageHref(refOf(version))}>
-            Lineage
-          </a>
-        }
-      >
+      <Card title={`Version ${version.version}`} aside={<Aliases of={aliases} />}>
         <Facts
           of={[
             ["made with", version.flavor],
@@ -133,7 +148,7 @@ function VersionFacts(props: { version: ModelVersion }) {
             ["package", `${plural(version.files.length, "file")}, ${bytes(size)}`],
             ...Object.entries(version.metrics).map(([name, value]) => [name, figure(value)] as const),
             ...Object.entries(version.facts).map(([name, value]) => [name.replaceAll("_", " "), inline(value)] as const),
-            ...Object.entries(version.tags),
+            ...Object.entries(version.tags).map(([name, value]) => [name.replaceAll("_", " "), <RefText text={value} />] as const),
           ]}
         />
       </Card>
@@ -151,57 +166,34 @@ function described(column: Column): [string, string] {
   return [column.name, [column.type, column.unit, column.nullable ? "may be missing" : ""].filter(Boolean).join(", ")];
 }
 
-function Verdicts(props: { of: readonly Verdict[] }) {
-  if (props.of.length === 0)
-    return (
-      <Empty title="No verdicts yet">
-        The gate compares a candidate with the champion on held-back data, overall and slice by slice, before it may answer.
-      </Empty>
-    );
-  return (
-    <div class="stack">
-      {props.of.map((verdict) => (
-        <Card
-          key={verdict.id}
-          title={`${verdict.candidate.replace("model:", "")} against ${verdict.champion?.replace("model:", "") ?? "nothing"}`}
-          aside={
-            <>
-              <Badge>{verdict.stage}</Badge> <State of={verdict.passed ? "passed" : "refused"} />{" "}
-              <Time at={verdict.created_at} />
-            </>
-          }
-        >
-          <p class="quiet verdict-reason">
-            {verdict.reason}
-            {verdict.data && (
-              <>
-                {" "}
-                on <RefLink to={verdict.data} />
-              </>
-            )}
-          </p>
-          <Forest checks={verdict.checks} />
-        </Card>
-      ))}
-    </div>
-  );
-}
-
-function Moves(props: { of: readonly AliasMove[] }) {
+function Moves(props: { of: readonly AliasMove[]; model: string }) {
   if (props.of.length === 0) return <Empty title="No aliases yet">An alias is a name that moves between versions.</Empty>;
+  const version = (number: number | null) => number !== null && <RefLink to={`model:${props.model}@${number}`} />;
   return (
     <Card>
       <ol class="timeline">
         {props.of.map((move) => (
-          <li key={move.time + move.alias}>
-            <p>
-              <strong>{move.alias}</strong> {move.previous !== null && `from @${move.previous} `}
-              {move.version === null ? "removed" : `to @${move.version}`}{" "}
-              <span class="faint">
-                <Time at={move.time} />
-              </span>
-            </p>
-            <p class="quiet">{move.reason}</p>
+          <li key={move.time + move.alias} class="move">
+            <Badge tone="model">{move.alias}</Badge>
+            <span class="move-way">
+              {version(move.previous)}
+              {move.previous !== null && <Icon name="arrow" size={14} />}
+              {move.version === null ? "removed" : version(move.version)}
+            </span>
+            <span class="quiet">
+              {move.reason}
+              {move.verdict && (
+                <>
+                  {" · "}
+                  <a class="ref" href={traceHref(`verdict:${move.verdict}`)}>
+                    the verdict
+                  </a>
+                </>
+              )}
+            </span>
+            <span class="faint">
+              <Time at={move.time} />
+            </span>
           </li>
         ))}
       </ol>

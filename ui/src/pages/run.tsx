@@ -1,18 +1,24 @@
 /** One run: what went in, what came out, the code it ran. */
-import type { MetricSummary, Run, RunDetail, Series } from "../api-types";
+import type { ArtifactEntry, MetricSummary, Run, RunDetail, Series } from "../api-types";
 import { pathOf } from "../api/client";
 import { download } from "../api/download";
-import { Show, useResource } from "../api/resource";
+import { Show, useResource, useText } from "../api/resource";
 import { LineChart } from "../charts/line-chart";
 import { Badge, State } from "../design/badge";
 import { Code } from "../design/code";
 import { Card, Empty, Facts, Page } from "../design/page";
+import { RefText, RefTools } from "../design/ref-link";
 import { Table } from "../design/table";
 import { Tabs } from "../design/tabs";
-import { lineageHref, shortId } from "../nav/refs";
+import { shortId } from "../nav/refs";
 import { bytes, figure, inline } from "../text/format";
 import { Time } from "../text/time";
-import { RunTable, took } from "./runs";
+import { OUTCOMES, Outcomes } from "./outcomes";
+import { KindMark, RunTable, took } from "./runs";
+import { Nearby } from "./steps";
+
+const DIFF = "code/uncommitted.diff";
+const SHOWN_BYTES = 1 << 20;
 
 export function RunPage(props: { name: string }) {
   const detail = useResource<RunDetail>(`/runs/${pathOf(props.name)}`, ["run."]);
@@ -22,11 +28,7 @@ export function RunPage(props: { name: string }) {
       title={run?.name || shortId(props.name)}
       above={<a href="/runs">Runs</a>}
       about={run && <About run={run} />}
-      aside={
-        <a class="button" href={lineageHref(`run:${props.name}`)}>
-          Lineage
-        </a>
-      }
+      aside={<RefTools of={`run:${props.name}`} />}
     >
       <Show of={detail}>{(found) => <Body detail={found} />}</Show>
     </Page>
@@ -37,8 +39,11 @@ function About(props: { run: Run }) {
   const { run } = props;
   return (
     <>
+      <span class="run-name">
+        <KindMark kind={run.kind} />
+        {run.kind}
+      </span>
       <State of={run.status} />
-      <span>{run.kind}</span>
       <a class="ref" href={`/runs?experiment=${encodeURIComponent(run.experiment)}`}>
         {run.experiment}
       </a>
@@ -52,53 +57,21 @@ function About(props: { run: Run }) {
         </a>
       )}
       {Object.entries(run.tags).map(([name, value]) => (
-        <Badge key={name}>{value === "" ? name : `${name}: ${value}`}</Badge>
+        <Badge key={name}>
+          {name}
+          {value && <RefText text={`: ${value}`} />}
+        </Badge>
       ))}
     </>
   );
 }
 
 function Body(props: { detail: RunDetail }) {
-  const { run, children, artifacts, diff } = props.detail;
+  const { run, children, artifacts } = props.detail;
   const tabs = [
-    { id: "overview", title: "Overview", show: () => <Overview run={run} /> },
-    {
-      id: "artifacts",
-      title: "Artifacts",
-      count: artifacts.length,
-      show: () => (
-        <Card flush>
-          {artifacts.length === 0 ? (
-            <Empty title="No artifacts">This run kept no files.</Empty>
-          ) : (
-            <Table
-              label="Artifacts"
-              rows={artifacts}
-              id={(artifact) => artifact.path}
-              columns={[
-                {
-                  title: "Path",
-                  wide: true,
-                  show: ({ path, digest }) => (
-                    <button
-                      type="button"
-                      class="link mono"
-                      title="Download"
-                      onClick={() => void download(digest, path.slice(path.lastIndexOf("/") + 1))}
-                    >
-                      {path}
-                    </button>
-                  ),
-                },
-                { title: "Size", numeric: true, show: (artifact) => bytes(artifact.size_bytes) },
-                { title: "Digest", extra: true, show: (artifact) => <span class="mono faint">{artifact.digest.slice(0, 16)}</span> },
-              ]}
-            />
-          )}
-        </Card>
-      ),
-    },
-    { id: "code", title: "Code", show: () => <CodeState run={run} diff={diff} /> },
+    { id: "overview", title: "Overview", show: () => <Overview detail={props.detail} /> },
+    { id: "artifacts", title: "Artifacts", count: artifacts.length, show: () => <Artifacts of={artifacts} /> },
+    { id: "code", title: "Code", show: () => <CodeState detail={props.detail} /> },
   ];
   if (children.length > 0)
     tabs.splice(1, 0, {
@@ -119,32 +92,41 @@ function Body(props: { detail: RunDetail }) {
   );
 }
 
-function Overview(props: { run: Run }) {
-  const { run } = props;
+function Overview(props: { detail: RunDetail }) {
+  const { run, artifacts } = props.detail;
   const metrics = Object.values(run.metrics).sort((a, b) => a.key.localeCompare(b.key));
   const single = metrics.filter((metric) => metric.count === 1);
   const curves = metrics.filter((metric) => metric.count > 1);
   const params = flat(run.params);
+  const outcomes = artifacts.find((artifact) => artifact.path === OUTCOMES);
   return (
     <div class="columns">
       <div class="stack">
-        {metrics.length === 0 ? (
-          <Empty title="No metrics">This run measured nothing.</Empty>
-        ) : (
-          <div class="grid">
-            {single.length > 0 && (
-              <Card title="Figures">
-                <Facts of={single.map((metric) => [metric.key, <strong class="number">{figure(metric.last)}</strong>])} />
-              </Card>
-            )}
-            {curves.map((metric) => (
-              <Curve key={metric.key} run={run} metric={metric} />
-            ))}
-          </div>
-        )}
+        {outcomes && <Outcomes of={outcomes} />}
+        {metrics.length === 0 && !outcomes && <Empty title="No metrics">This run measured nothing.</Empty>}
+        {single.length > 0 && <Figures of={single} />}
+        {curves.map((metric) => (
+          <Curve key={metric.key} run={run} metric={metric} />
+        ))}
+        <Nearby of={`run:${run.id}`} />
       </div>
       <Card title="Parameters">{params.length === 0 ? <p class="quiet">None.</p> : <Facts of={params} />}</Card>
     </div>
+  );
+}
+
+function Figures(props: { of: readonly MetricSummary[] }) {
+  return (
+    <Card>
+      <dl class="answer">
+        {props.of.map((metric) => (
+          <div key={metric.key}>
+            <dt>{metric.key}</dt>
+            <dd class="number">{figure(metric.last)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
   );
 }
 
@@ -169,8 +151,41 @@ function Curve(props: { run: Run; metric: MetricSummary }) {
   );
 }
 
-function CodeState(props: { run: Run; diff: string | null }) {
-  const { run, diff } = props;
+function Artifacts(props: { of: readonly ArtifactEntry[] }) {
+  if (props.of.length === 0) return <Empty title="No artifacts">This run kept no files.</Empty>;
+  return (
+    <Card flush>
+      <Table
+        label="Artifacts"
+        rows={props.of}
+        id={(artifact) => artifact.path}
+        columns={[
+          {
+            title: "Path",
+            wide: true,
+            show: ({ path, digest }) => (
+              <button
+                type="button"
+                class="link mono"
+                title="Download"
+                onClick={() => void download(digest, path.slice(path.lastIndexOf("/") + 1))}
+              >
+                {path}
+              </button>
+            ),
+          },
+          { title: "Size", numeric: true, show: (artifact) => bytes(artifact.size_bytes) },
+          { title: "Digest", extra: true, show: (artifact) => <span class="mono faint">{artifact.digest.slice(0, 16)}</span> },
+        ]}
+      />
+    </Card>
+  );
+}
+
+function CodeState(props: { detail: RunDetail }) {
+  const { run, artifacts } = props.detail;
+  const libraries = Object.entries(run.libraries).sort();
+  const diff = artifacts.find((artifact) => artifact.path === DIFF);
   return (
     <div class="columns">
       <div class="stack">
@@ -178,17 +193,35 @@ function CodeState(props: { run: Run; diff: string | null }) {
           {Object.keys(run.code).length === 0 ? <p class="quiet">Not recorded.</p> : <Facts of={flat(run.code)} />}
         </Card>
         <Card title="Uncommitted changes">
-          {diff ? <Code text={diff} diff /> : <p class="quiet">None: the commit is all there was.</p>}
+          {diff ? <Diff of={diff} /> : <p class="quiet">{noDiff(run)}</p>}
         </Card>
-        <Card title="Environment">
-          <Facts of={flat(run.environment)} />
-        </Card>
+        {Object.keys(run.environment).length > 0 && (
+          <Card title="Environment">
+            <Facts of={flat(run.environment)} />
+          </Card>
+        )}
       </div>
-      <Card title="Libraries" aside={Object.keys(run.libraries).length}>
-        <Facts of={Object.entries(run.libraries).sort()} />
+      <Card title="Libraries" aside={libraries.length}>
+        {libraries.length === 0 ? <p class="quiet">Not recorded.</p> : <Facts of={libraries} />}
       </Card>
     </div>
   );
+}
+
+function Diff(props: { of: ArtifactEntry }) {
+  if (props.of.size_bytes > SHOWN_BYTES)
+    return <p class="quiet">{bytes(props.of.size_bytes)}, too long to show: it can be saved from the artifacts.</p>;
+  return <DiffText of={props.of} />;
+}
+
+function DiffText(props: { of: ArtifactEntry }) {
+  return <Show of={useText(props.of)}>{(text) => <Code text={text} diff />}</Show>;
+}
+
+function noDiff(run: Run): string {
+  if (!run.code["commit"]) return "Not known: there was no commit to compare with.";
+  if (run.code["dirty"] !== true) return "None: the commit is all there was.";
+  return run.parent === null ? "Only new files, which are named above." : "There were some: the run it is part of keeps them.";
 }
 
 /** Nested values as `a.b` and what stands there. */

@@ -87,7 +87,7 @@ function Step(props: { step: TraceStep; direction: Direction }) {
         <RefLink to={step.ref} withKind />
       </StepHead>
       {step.title !== kind && <StepTitle text={step.title} />}
-      <StepFacts of={step.facts} />
+      {kind === "verdict" ? <Checks of={step.facts} /> : <StepFacts of={step.facts} />}
     </li>
   );
 }
@@ -123,16 +123,21 @@ function StepTitle(props: { text: string }) {
   );
 }
 
-export function StepFacts(props: { of: Record<string, string> }) {
+export function StepFacts(props: { of: Record<string, string>; all?: boolean; unit?: string }) {
   const facts = Object.entries(props.of).map(([name, value]) => [name, <RefText text={inWords(value)} />] as const);
   if (facts.length === 0) return null;
-  if (facts.length <= FACTS) return <Facts of={facts} />;
+  if (props.all || facts.length <= FACTS) return <Facts of={facts} />;
   return (
     <details>
-      <summary>{plural(facts.length, "fact")}</summary>
+      <summary>{plural(facts.length, props.unit ?? "fact")}</summary>
       <Facts of={facts} />
     </details>
   );
+}
+
+/** What a verdict rests on; a single check is what the verdict's own line says. */
+function Checks(props: { of: Record<string, string> }) {
+  return Object.keys(props.of).length === 1 ? null : <StepFacts of={props.of} unit="check" />;
 }
 
 /** A fact that is a moment, as people write one. */

@@ -47,14 +47,17 @@ function TraceOf(props: { of: string }) {
 
 function Ways(props: { trace: Trace }) {
   const { facts, back, forward } = props.trace;
+  const both = back.length > 0 && forward.length > 0;
   return (
     <div class="stack">
       {Object.keys(facts).length > 0 && (
         <Card>
-          <StepFacts of={facts} />
+          <div class="trace-facts">
+            <StepFacts of={facts} all />
+          </div>
         </Card>
       )}
-      <div class="halves">
+      <div class={both ? "halves" : "stack"}>
         <Card title="The way back" aside={plural(back.length, "step")}>
           <Side steps={back} direction="back" />
         </Card>

@@ -92,8 +92,20 @@ export function shortDate(seconds: number, withTime: boolean): string {
 
 /** Any plain value in one line. */
 export function inline(value: unknown): string {
-  if (value === null || value === undefined) return "–";
+  if (value === null || value === undefined || value === "") return "–";
   if (typeof value === "number") return figure(value);
   if (typeof value === "string") return value;
+  if (Array.isArray(value)) return value.map(inline).join(", ") || "none";
   return JSON.stringify(value);
+}
+
+/** As many clauses of a sentence as fit, at least the first: a figure is never cut in two. */
+export function clauses(text: string, longest: number): string {
+  const parts = text.split(/(?<=,) /);
+  let kept = parts[0] ?? "";
+  for (const part of parts.slice(1)) {
+    if (kept.length + part.length >= longest) return kept.replace(/,$/, "");
+    kept += ` ${part}`;
+  }
+  return kept;
 }

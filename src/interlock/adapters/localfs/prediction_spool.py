@@ -64,8 +64,8 @@ class SpooledPredictionLog(PredictionLog):
         self._append_lock = threading.Lock()
         self._drain_lock = threading.Lock()
         self._segment: segments.Segment | None = None
-        self._segment_rows = 0
-        self._sealed: list[Path] = []
+        self._segment_rows: list[Prediction] = []
+        self._sealed: dict[Path, list[Prediction] | None] = {}
         self._found_left_over = False
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -78,20 +78,20 @@ class SpooledPredictionLog(PredictionLog):
         with self._append_lock:
             if self._segment is None:
                 self._segment = segments.Segment(self._folder)
-                self._segment_rows = 0
                 self._start()
                 self._wake.set()
             self._segment.append(payload)
-            self._segment_rows += len(predictions)
-            if self._segment_rows >= self._rows:
+            # kept beside the file, so that moving them on does not have to read them back
+            self._segment_rows += predictions
+            if len(self._segment_rows) >= self._rows:
                 self._seal()
                 self._hurry.set()
 
     def _seal(self) -> None:
         if self._segment is not None:
             self._segment.close()
-            self._sealed.append(self._segment.path)
-            self._segment = None
+            self._sealed[self._segment.path] = self._segment_rows
+            self._segment, self._segment_rows = None, []
 
     def find(self, prediction_id: str) -> list[JudgedPrediction]:
         self.flush()
@@ -126,25 +126,27 @@ class SpooledPredictionLog(PredictionLog):
         with self._drain_lock:
             with self._append_lock:
                 self._seal()
-                sealed = list(self._sealed)
+                sealed = dict(self._sealed)
             if not self._found_left_over:
                 for path in segments.left_over(self._folder):
                     if path not in sealed:
-                        self._drain(path, wait=False)
+                        self._drain(path, None, wait=False)
                 self._found_left_over = True
-            for path in sealed:
-                self._drain(path, wait=True)
-                with self._append_lock:
-                    self._sealed.remove(path)
+            for path, rows in sealed.items():
+                # while the inner log does not answer, the file alone keeps them
+                self._sealed[path] = None
+                self._drain(path, rows, wait=True)
+                del self._sealed[path]
         self._inner.flush()
 
-    def _drain(self, path: Path, *, wait: bool) -> None:
+    def _drain(self, path: Path, rows: list[Prediction] | None, *, wait: bool) -> None:
         """Move a segment to the inner log, then remove it; a kill in between is harmless, as rows are idempotent."""
         file = segments.take(path, wait=wait)
         if file is None:
             return
         try:
-            rows = [row for frame in segments.read(file) for row in _decode(frame)]
+            if rows is None:
+                rows = [row for frame in segments.read(file) for row in _decode(frame)]
             for start in range(0, len(rows), DRAIN_ROWS):
                 self._inner.append(rows[start : start + DRAIN_ROWS])
             path.unlink(missing_ok=True)
