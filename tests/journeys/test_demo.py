@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from interlock.workspace import open_workspace
 pytestmark = pytest.mark.slow
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "interlock.cli.main", "--dir", str(folder / ".interlock"), *arguments]
+def command(workspace: Path | str, *arguments: str) -> list[str]:
+    where = str(workspace / ".interlock") if isinstance(workspace, Path) else workspace
+    return [sys.executable, "-m", "interlock.cli.main", "--dir", where, *arguments]
 
 
-def finish(folder: Path) -> dict[str, Any]:
+def finish(workspace: Path | str) -> dict[str, Any]:
     done = subprocess.run(
-        command(folder, "demo", "--quick", "--json"), capture_output=True, text=True, timeout=300, check=False
+        command(workspace, "demo", "--quick", "--json"), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     outcome: dict[str, Any] = json.loads(done.stdout)
@@ -97,6 +99,29 @@ def test_a_killed_demo_goes_on_and_loses_nothing(whole: tuple[Path, dict[str, An
     with open_workspace(tmp_path) as workspace:
         assert workspace.verify() == []
         assert [run for run in workspace.stores.runs.runs(limit=1000) if run.status == "running"] == []
+
+
+@pytest.fixture
+def over_http(tmp_path: Path) -> Iterator[str]:
+    """Run `interlock up` on a new folder; its own loop must keep out of the replay's way."""
+    server = subprocess.Popen(command(tmp_path, "up", "--port", "0", "--json"), stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    yield json.loads(server.stdout.readline())["url"]
+    server.terminate()
+    server.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "http"])
+def test_the_same_story_on_a_server(
+    kind: str, whole: tuple[Path, dict[str, Any]], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    uri = request.getfixturevalue("postgres_uri" if kind == "postgres" else "over_http")
+    outcome = finish(uri)
+    _, expected = whole
+    for key in ("predictions", "truths", "refusals", "promotions", "alerts", "reports"):
+        assert outcome[key] == expected[key], key
+    for found, wanted in zip(outcome["months"], expected["months"], strict=True):
+        assert found["loop"] == pytest.approx(wanted["loop"], abs=1e-9)
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,11 @@ export function App() {
 }
 
 function TopBar() {
+  const here = path.value;
+  useEffect(() => {
+    // On a phone the list of pages is longer than the screen is wide.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [here]);
   return (
     <header class="top">
       <a class="brand" href="/" aria-label="Interlock, home">

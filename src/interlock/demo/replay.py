@@ -23,6 +23,7 @@ from interlock.workspace import Workspace
 SUBJECT = f"endpoint:{plan.ENDPOINT}"
 DONE = "replay.advanced"
 HOUR_US = 3_600_000_000
+WAIT_S = 120.0
 
 
 def told(turn: Turn) -> list[str]:
@@ -62,7 +63,9 @@ class Replay:
     def run(self, narrator: Narrator) -> None:
         """Replay what has not been replayed yet, day by day, and tell what the loop does."""
         days = list(self._days())
-        with narrator.progress("replay", total=len(days)) as bar:
+        # history is replayed at its own pace: whatever turns the loop by the wall clock has to wait
+        right = self._workspace.loop.right.held(wait_s=WAIT_S)
+        with right, narrator.progress("replay", total=len(days)) as bar:
             for start in days:
                 end = min(start + plan.DAY, self._span.end)
                 self._ask(start, end)

@@ -18,6 +18,7 @@ from interlock.loop.rollouts import Rollouts
 from interlock.loop.stations import Station, stations
 from interlock.loop.tracing import Trace, trace
 from interlock.loop.triggers import Triggers
+from interlock.loop.turns import TurnRight
 from interlock.monitoring.reference import Reference
 from interlock.ports.artifact_store import Damage
 from interlock.ports.model_store import ModelVersion, Verdict
@@ -55,6 +56,11 @@ class Loop:
         self._ground = ground
 
     @cached_property
+    def right(self) -> TurnRight:
+        """The right to turn; whoever replays history holds it all the while."""
+        return TurnRight(self._ground.stores.leases, self._ground.clock)
+
+    @cached_property
     def rollouts(self) -> Rollouts:
         """Shadow, canary and promotion."""
         return Rollouts(self._ground)
@@ -70,7 +76,14 @@ class Loop:
 
         Args:
             upto: Event time up to which the world is known; the present, or a moment of a replay.
+
+        Raises:
+            Conflict: Another process turns it.
         """
+        with self.right.held():
+            return self._turn(upto)
+
+    def _turn(self, upto: datetime) -> Turn:
         reports: list[Report] = []
         moves = []
         endpoints = self._ground.stores.deployments.endpoints(limit=1000)

@@ -120,13 +120,18 @@ def place(ref: str, edges: Iterable[Edge]) -> Mapping[str, tuple[float, float]]:
         return {ref: (0.0, 0.0)}
     import fast_sugiyama
 
-    layout = fast_sugiyama.from_edges(pairs, vertex_spacing=NODE_HEIGHT)
-    # names that are numbers are the library's own: they keep room where long edges pass
+    # the library orders names by their hash, which differs from one process to the next; numbers stay in order
+    names = sorted({name for pair in pairs for name in pair})
+    numbers = {name: number for number, name in enumerate(names)}
+    layout = fast_sugiyama.from_edges(
+        [(numbers[source], numbers[target]) for source, target in pairs], vertex_spacing=NODE_HEIGHT
+    )
+    # further numbers are the library's own: they keep room where long edges pass
     return {
-        name: (-up / NODE_HEIGHT * LAYER_WIDTH, across)
+        names[number]: (-up / NODE_HEIGHT * LAYER_WIDTH, across)
         for positions, _, _, _ in layout
-        for name, (across, up) in positions
-        if isinstance(name, str)
+        for number, (across, up) in positions
+        if number < len(names)
     }
 
 

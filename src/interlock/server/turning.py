@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import sys
 from datetime import datetime, timedelta
 
+from interlock.core.errors import Conflict
 from interlock.ports.stores import Stores
 from interlock.server.children import end_with_parent, start_child, stop_child
 from interlock.workspace import open_workspace
@@ -78,7 +80,8 @@ class LoopTurner:
 def main(uri: str) -> None:
     """Turn the loop of a workspace once, up to the present."""
     end_with_parent()
-    with open_workspace(uri, actor="loop", create=False) as workspace:
+    # where another process turns it, there is nothing left to do for this one
+    with open_workspace(uri, actor="loop", create=False) as workspace, contextlib.suppress(Conflict):
         workspace.loop.tick(upto=workspace.clock.now())
 
 

@@ -79,7 +79,7 @@ function options(props: LineChartProps, height: number, host: HTMLElement): uPlo
   return {
     width: host.clientWidth,
     height,
-    padding: [12, 12, 0, 0],
+    padding: [12, 24, 0, 0],
     cursor: { y: false, points: { size: 7 } },
     scales: { x: { time: props.time ?? false }, y: { range: (_, low, high) => room(props, low, high) } },
     series: [
@@ -158,13 +158,19 @@ function drawTurns(chart: uPlot, props: LineChartProps, line: string, words: str
   ctx.font = font.replace("12px", `${11 * devicePixelRatio}px`);
   ctx.textAlign = "left";
   ctx.textBaseline = "bottom";
+  let free = 0;
   for (const { at, label } of props.turns ?? []) {
     const x = Math.max(bbox.left, Math.round(chart.valToPos(at, "x", true)));
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    ctx.fillText(label, x + 4 * devicePixelRatio, bbox.top + bbox.height - 3 * devicePixelRatio);
+    // Where turns follow each other closely, the lines stand and some words are left out.
+    const start = x + 4 * devicePixelRatio;
+    const end = start + ctx.measureText(label).width;
+    if (start < free) continue;
+    ctx.fillText(label, start, bbox.top + bbox.height - 3 * devicePixelRatio);
+    free = end;
   }
   ctx.restore();
 }

@@ -21,6 +21,9 @@ with il.run("first-steps") as run:
 il.deploy(model, example=X[:5],
           name="first")`;
 
+/** So many stations that want attention are named, more are counted. */
+const NAMED = 2;
+
 export function Home() {
   const view = loop.value;
   useEffect(() => {
@@ -79,6 +82,13 @@ function summary(stations: readonly Station[]): string {
   if (used === 0) return "Two loops, thirteen stations, waiting for the first event";
   const words = [used === stations.length ? "Both loops closed" : `${used} of ${plural(stations.length, "station")} in use`];
   if (active > 0) words.push(`${active} active now`);
-  words.push(waiting.length > 0 ? `${waiting.map((one) => one.title).join(", ")} wants attention` : "nothing wants attention");
+  words.push(`${wanting(waiting)} attention`);
   return words.join(" · ");
+}
+
+/** Who wants something, by name as long as that is short. */
+function wanting(waiting: readonly Station[]): string {
+  if (waiting.length === 0) return "nothing wants";
+  if (waiting.length > NAMED) return `${waiting.length} stations want`;
+  return `${waiting.map((one) => one.title).join(" and ")} ${waiting.length === 1 ? "wants" : "want"}`;
 }

@@ -173,7 +173,7 @@ function Snapshots(props: { of: readonly Snapshot[]; chosen: Snapshot }) {
         { title: "Rows", numeric: true, show: (snapshot) => figure(snapshot.rows) },
         { title: "Size", numeric: true, extra: true, show: (snapshot) => bytes(size(snapshot)) },
         { title: "Quarantined", numeric: true, extra: true, show: (snapshot) => <Quarantined of={snapshot} /> },
-        { title: "Committed", numeric: true, show: (snapshot) => <Time at={snapshot.created_at} /> },
+        { title: "Committed", numeric: true, extra: true, show: (snapshot) => <Time at={snapshot.created_at} /> },
       ]}
     />
   );

@@ -36,7 +36,7 @@ export function Datasets() {
                   { title: "Rows", numeric: true, show: (snapshot) => figure(snapshot.rows) },
                   { title: "Columns", numeric: true, extra: true, show: (snapshot) => snapshot.columns.length },
                   { title: "Quarantined", numeric: true, show: (snapshot) => <Quarantined of={snapshot} /> },
-                  { title: "Committed", numeric: true, show: (snapshot) => <Time at={snapshot.created_at} /> },
+                  { title: "Committed", numeric: true, extra: true, show: (snapshot) => <Time at={snapshot.created_at} /> },
                 ]}
               />
             </Card>

@@ -96,7 +96,7 @@ export function Predictions(props: { rows: readonly PredictionRow[] }) {
           wide: true,
           show: (row) => <RowLink href={`/predictions/${pathOf(row.id)}`}>{shortId(row.id)}</RowLink>,
         },
-        { title: "Answered by", show: (row) => <RefLink to={row.model} /> },
+        { title: "Answered by", extra: true, show: (row) => <RefLink to={row.model} /> },
         { title: "Role", extra: true, show: (row) => <State of={row.role} /> },
         ...outputs.map((name) => ({
           title: name,

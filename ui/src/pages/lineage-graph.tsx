@@ -13,8 +13,8 @@ const HALF = { width: 66, height: 36 };
 const MARGIN = 20;
 const STEP = 60;
 const ZOOM = 1.25;
-/** Larger than drawn a small graph gets at most; smaller than that a large one opens on the thing itself. */
-const SCALE = { largest: 1.25, smallest: 0.68 };
+/** How large a small graph gets; how small a large one may get before it opens on the thing itself; how large then. */
+const SCALE = { largest: 1.25, smallest: 0.68, opened: 0.9 };
 /** A graph is at least so high, and at most so much of the window. */
 const HEIGHT = { least: 256, share: 0.72 };
 
@@ -135,8 +135,7 @@ function start(whole: Box, view: LineageView, svg: SVGSVGElement | null): Box {
   const scale = Math.min(room.width / whole.width, room.height / whole.height, SCALE.largest);
   if (scale >= SCALE.smallest) return around(whole.x + whole.width / 2, whole.y + whole.height / 2, room, scale);
   const centre = view.nodes.find((node) => node.ref === view.ref) ?? { x: 0, y: 0 };
-  const legible = Math.max(scale, SCALE.smallest);
-  const box = around(centre.x, centre.y, room, legible);
+  const box = around(centre.x, centre.y, room, SCALE.opened);
   // Near an end of the graph there is no use for empty room beyond it.
   return { ...box, x: within(box.x, whole.x, whole.width - box.width), y: within(box.y, whole.y, whole.height - box.height) };
 }

@@ -33,7 +33,7 @@ export function Models() {
                     show: (model) => <RowLink href={`/models/${pathOf(model.name)}`}>{model.name}</RowLink>,
                   },
                   { title: "Aliases", show: (model) => <Aliases of={model.aliases} /> },
-                  { title: "Newest", numeric: true, show: (model) => `@${model.newest.version}` },
+                  { title: "Newest", numeric: true, extra: true, show: (model) => `@${model.newest.version}` },
                   { title: "Metrics", extra: true, show: (model) => <Scores of={model.newest.metrics} /> },
                   { title: "Served by", extra: true, show: (model) => model.newest.engine },
                   { title: "Registered", numeric: true, show: (model) => <Time at={model.newest.created_at} /> },

@@ -33,7 +33,7 @@ export function Monitors() {
                     show: ({ monitor }) => <RowLink href={`/monitors/${pathOf(monitor.name)}`}>{monitor.name}</RowLink>,
                   },
                   { title: "State", show: (row) => <State of={row.open_alerts > 0 ? "firing" : "quiet"} /> },
-                  { title: "Watches", show: ({ monitor }) => <RefLink to={`endpoint:${monitor.endpoint}`} /> },
+                  { title: "Watches", extra: true, show: ({ monitor }) => <RefLink to={`endpoint:${monitor.endpoint}`} /> },
                   { title: "Fires when", extra: true, show: ({ monitor }) => rule(monitor) },
                   { title: "Last value", numeric: true, show: (row) => (row.latest ? figure(row.latest.value) : "–") },
                   { title: "Window to", numeric: true, extra: true, show: (row) => (row.latest ? day(row.latest.end) : "–") },

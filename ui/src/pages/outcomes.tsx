@@ -56,7 +56,7 @@ function OutcomeTable(props: { of: readonly StepOutcome[] }) {
         },
         { title: "Came about", show: (outcome) => <State of={stateOf(outcome)} /> },
         { title: "Why", wide: true, show: (outcome) => <Why of={outcome} /> },
-        { title: "Took", numeric: true, show: (outcome) => (outcome.run_id === "" ? "–" : duration(outcome.duration_s)) },
+        { title: "Took", numeric: true, extra: true, show: (outcome) => (outcome.run_id === "" ? "–" : duration(outcome.duration_s)) },
       ]}
     />
   );

@@ -84,7 +84,7 @@ export function RunTable(props: { runs: readonly Run[]; label: string }) {
           show: ({ run }: Line) => lastOf(run, metric),
         })),
         { title: "Took", numeric: true, extra: true, show: ({ run }) => took(run) },
-        { title: "Started", numeric: true, show: ({ run }) => <Time at={run.started_at} /> },
+        { title: "Started", numeric: true, extra: true, show: ({ run }) => <Time at={run.started_at} /> },
       ]}
     />
   );

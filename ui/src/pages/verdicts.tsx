@@ -94,7 +94,7 @@ function Board(props: { of: readonly Candidate[] }) {
                     <Cell check={checks[at]} spans={spans} />
                   </td>
                 ))}
-                <td>
+                <td title={candidate.newest.reason}>
                   <State of={candidate.newest.passed ? "passed" : "refused"} />
                 </td>
               </tr>
