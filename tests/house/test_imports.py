@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -22,7 +23,10 @@ REPORT = "; import sys, json; sys.stderr.write(json.dumps(sorted(sys.modules)))"
 
 def loaded(code: str) -> set[str]:
     """Run some code in a new interpreter; return the modules in memory at its end."""
-    done = subprocess.run([sys.executable, "-c", code + REPORT], capture_output=True, text=True, check=True, cwd=ROOT)
+    # under coverage every interpreter measures itself, with modules of its own
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    command = [sys.executable, "-c", code + REPORT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=plain)
     return set(json.loads(done.stderr))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pyarrow as pa
 
 from interlock.core.clock import to_micros
@@ -22,6 +23,7 @@ from interlock.core.schema import Column, Signature
 from interlock.data.rules import in_range, not_null
 from interlock.loop.stations import stations
 from interlock.loop.tracing import trace
+from interlock.pipelines.outcomes import STEPS_FILE, StepOutcome
 from interlock.ports.deployment_store import Deployment
 from interlock.ports.feature_store import FeatureView
 from interlock.ports.journal import Edge
@@ -29,7 +31,7 @@ from interlock.ports.label_store import Annotation
 from interlock.ports.model_store import GateCheck, ModelVersion, PackageFile, Verdict
 from interlock.ports.monitor_store import Monitor, Report
 from interlock.ports.prediction_log import Feedback, Prediction
-from interlock.ports.run_store import ArtifactEntry, MetricPoint, Run, RunBatch
+from interlock.ports.run_store import DIFF_FILE, ArtifactEntry, MetricPoint, Run, RunBatch
 from interlock.server.app import create_app
 from interlock.server.serve import listen, serving
 from interlock.workspace import Workspace, open_workspace
@@ -58,9 +60,11 @@ def fill(workspace: Workspace) -> None:
     _commit(workspace)
     runs = [_train(workspace, depth) for depth in (3, 4, 5)]
     _search(workspace)
+    _run_pipeline(workspace)
     for run in runs:
         _register(workspace, run)
     _judge(workspace, 2, 0.011)
+    _judge(workspace, 2, 0.004, stage="shadow")
     _judge(workspace, 3, -0.004)
     _route(workspace)
     _predict(workspace)
@@ -81,6 +85,8 @@ def _commit(workspace: Workspace) -> None:
     )
     rules = [not_null("dep_delay"), in_range("wind_speed", 0, 60)]
     workspace.data.commit("flights", table, rules=rules, message="the first weeks", source="invented")
+    served = pa.table({"flight": ["UA8", "UA9"], "carrier": ["UA", "UA"], "wind_speed": [3.0, 11.5]})
+    workspace.data.commit("features", served, message="point-in-time join", derived_from=["dataset:flights@1"])
     said = [Annotation(f"a{place}", f"flight:{place}", place % 2, "feedback:delay", START) for place in range(20)]
     workspace.stores.labels.add("late", said)
     workspace.stores.labels.freeze("late", as_of=START + WEEK)
@@ -100,7 +106,7 @@ def _train(workspace: Workspace, depth: int) -> Run:
             status="running",
             started_at=now,
             params={"depth": depth, "learning_rate": 0.1},
-            code={"commit": "9f2c1e7", "dirty": True, "diff": diff.digest},
+            code={"commit": "9f2c1e7", "dirty": True},
             libraries={"scikit-learn": "1.9.0", "numpy": "2.4.1"},
             environment={"python": "3.13"},
         ),
@@ -109,8 +115,8 @@ def _train(workspace: Workspace, depth: int) -> Run:
     curve = [0.735 - 0.2 * math.exp(-step / 10) for step in range(50)]
     points = [MetricPoint("auc", value, step, to_micros(now) + step) for step, value in enumerate(curve)]
     single = MetricPoint("log_loss", 0.41, 0, to_micros(now))
-    kept = ArtifactEntry("plots/calibration.txt", diff.digest, diff.size_bytes)
-    stores.runs.log(run.id, RunBatch(metrics=(*points, single), artifacts=(kept,)))
+    kept = tuple(ArtifactEntry(path, diff.digest, diff.size_bytes) for path in (DIFF_FILE, "plots/calibration.txt"))
+    stores.runs.log(run.id, RunBatch(metrics=(*points, single), artifacts=kept))
     return stores.runs.end(run.id, status="finished", ended_at=now + timedelta(seconds=31))
 
 
@@ -123,6 +129,22 @@ def _search(workspace: Workspace) -> None:
         status, error = ("failed", "ValueError: depth 0") if number == 2 else ("finished", None)
         runs.end(trial.id, status=status, ended_at=now, error=error)
     runs.end(study.id, status="finished", ended_at=now)
+
+
+def _run_pipeline(workspace: Workspace) -> None:
+    """A pipeline whose first step was taken from an earlier run, and whose second ran again."""
+    stores, now = workspace.stores, datetime.now(UTC)
+    pipeline = stores.runs.create(Run(new_id(), "weekly", "pipeline", "training", "running", now))
+    step = stores.runs.create(Run(new_id(), "weekly", "step", "train", "running", now, parent=pipeline.id))
+    outcomes = [
+        StepOutcome("prepare", "k1", True, f"reused: same code, inputs and libraries as run {step.id}", 2.5, step.id),
+        StepOutcome("train", "k2", False, "re-ran: constant `train.DEPTH` 3 → 5", 0.4, step.id),
+    ]
+    blob = stores.artifacts.put(msgspec.json.encode(outcomes))
+    kept = ArtifactEntry(STEPS_FILE, blob.digest, blob.size_bytes)
+    stores.runs.log(pipeline.id, RunBatch(artifacts=(kept,)))
+    for run in (step, pipeline):
+        stores.runs.end(run.id, status="finished", ended_at=now + timedelta(seconds=1))
 
 
 def _register(workspace: Workspace, run: Run) -> None:
@@ -144,7 +166,7 @@ def _register(workspace: Workspace, run: Run) -> None:
     )
 
 
-def _judge(workspace: Workspace, version: int, better_by: float) -> None:
+def _judge(workspace: Workspace, version: int, better_by: float, *, stage: str = "gate") -> None:
     slices = ("", " where origin=EWR", " where origin=JFK")
     checks = tuple(
         GateCheck(
@@ -162,6 +184,7 @@ def _judge(workspace: Workspace, version: int, better_by: float) -> None:
         reason=f"auc {better_by:+.3f} against delay@{version - 1}",
         data="dataset:flights@1",
         created_at=datetime.now(UTC),
+        stage=stage,
     )
     workspace.stores.models.add_verdict(verdict)
 
@@ -187,6 +210,7 @@ def _predict(workspace: Workspace) -> None:
             inputs=("UA", 11.5),
             outputs={"probability": round(draw.random(), 4)},
             revision=2,
+            context={"features": "dataset:features@1", "entity": f"flight=UA{number}"},
         )
         for number in range(30)
     ]
@@ -206,7 +230,8 @@ def _watch(workspace: Workspace) -> None:
             report = Report(
                 new_id(), name, start, start + WEEK, 6000, value, value - 0.01, value + 0.01, broken, "model:delay@1"
             )
-            store.add_report(report, reason=f"{name} is {value:.2f}" if broken else "")
+            watched = [Edge(report.model, f"report:{report.id}", "watched_in")]
+            store.add_report(report, reason=f"{name} is {value:.2f}" if broken else "", edges=watched)
 
 
 @contextmanager

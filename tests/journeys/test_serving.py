@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -109,8 +111,18 @@ def test_the_serving_process_never_loads_what_training_needs(folder: Path) -> No
     assert [name for name in HEAVY if f"/{name}" in loaded] == []
 
 
+def wait_until_ready(url: str) -> None:
+    """Wait for the models: the platform answers before they are loaded, and says so."""
+    for _ in range(600):
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url + "/v2/health/ready", timeout=30):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the models were not loaded in 30 s")
+
+
 def test_the_platform_answers_predictions_too(folder: Path) -> None:
     with running("up", folder=folder) as (url, _):
+        wait_until_ready(url)
         assert probability(ask(url, prediction_id="five", a=-2.0)) < 0.5
         with urllib.request.urlopen(url + "/api/v1/endpoints/delay", timeout=30) as answer:
             assert json.load(answer)["endpoint"]["name"] == "delay"

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from interlock.core.ids import new_id
 from interlock.server.ui_files import DIST
@@ -37,6 +38,10 @@ PAGES = {
     "/monitors/delay-auc": "delay-auc",
     "/lineage": "Lineage",
     "/lineage?ref=model:delay@1": "Lineage",
+    "/lineage?ref=model:delay@1&depth=32": "Lineage",
+    "/trace": "Trace",
+    "/trace?ref=model:delay@1": "delay@1",
+    "/datasets/flights?version=1": "flights",
     "/predictions/UA9-2013-12-23": "UA9-2013-12-23",
     "/no/such/page": "Nothing here",
 }
@@ -90,6 +95,50 @@ def test_the_home_page_shows_every_station_of_both_loops(page: Page) -> None:
     expect(page).to_have_url(re.compile("/models$"))
 
 
+LONG = {
+    "monitor": "open: psi of destination_delay_3h is 0.633, threshold above 0.25, on 6,333 rows from 2013-12-06 00:00",
+    "deploy": "live delay@11 · canary delay@12 · shadow delay@13",
+    "gate": "refused fraud-detector-emea@128",
+    "retrain": "refused fraud-detector-emea@128",
+}
+OVERLAPS = """() => {
+  const isSeen = (part) => part.matches(".node") || (!part.children.length && !part.matches(".visually-hidden"));
+  const place = (part) => {
+    if (part.matches(".node")) return part.getBoundingClientRect();
+    const text = document.createRange();
+    text.selectNodeContents(part);
+    return text.getBoundingClientRect();
+  };
+  const things = [...document.querySelectorAll(".station, .ring-name")].map((thing) => ({
+    words: thing.textContent,
+    places: [...thing.querySelectorAll(".node, .ring-name *, .station-words *")].filter(isSeen).map(place),
+  }));
+  const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  return things.flatMap((one, at) =>
+    things.slice(at + 1).filter((other) => one.places.some((a) => other.places.some((b) => meet(a, b))))
+      .map((other) => `${one.words} / ${other.words}`));
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920, 390])
+@pytest.mark.parametrize("state", ["active", "attention"])
+def test_no_words_of_the_figure_lie_on_each_other(page: Page, width: int, state: str) -> None:
+    def in_that_state(route: Route) -> None:
+        answer = route.fetch()
+        view = answer.json()
+        for station in view["stations"]:
+            station |= {"state": state, "headline": LONG.get(station["id"], station["headline"]), "count": 2134}
+        route.fulfill(response=answer, json=view)
+
+    page.route("**/api/v1/loop", in_that_state)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/")
+    expect(page.locator(f".station.is-{state}")).to_have_count(13)
+    assert page.evaluate(OVERLAPS) == []
+    figure = "open: psi of destination_delay_3h is 0.633"
+    expect(page.locator("[data-station=monitor] .station-headline")).to_have_text(figure)
+
+
 def test_what_happens_shows_without_a_reload(page: Page, workspace: Workspace) -> None:
     page.goto("/")
     expect(page.locator(".connection-live")).to_be_visible()
@@ -138,7 +187,8 @@ def test_everything_is_reached_by_the_keyboard(page: Page) -> None:
     page.get_by_role("tab", name="Versions").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Gate")).to_be_focused()
-    expect(page.locator(".forest-plot")).to_have_count(6)
+    expect(page.locator(".board tbody tr")).to_have_count(2)
+    expect(page.locator(".candidate[open] .forest-plot")).to_have_count(3)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     page.keyboard.press("Escape")
@@ -156,6 +206,81 @@ def test_lineage_is_moved_and_zoomed_by_keys(page: Page) -> None:
     assert float((graph.get_attribute("viewBox") or "").split()[2]) < float(before.split()[2])
     graph.get_by_role("link", name="dataset:flights@1").press("Enter")
     expect(page).to_have_url(re.compile("ref=dataset"))
+
+
+def test_a_prediction_shows_its_way_back(page: Page, workspace: Workspace) -> None:
+    page.goto("/predictions/UA9-2013-12-23")
+    way = page.get_by_role("list", name="1 step back")
+    near = way.locator("> .way-step")
+    expect(near).to_have_count(3)
+    expect(near.nth(0)).to_contain_text("answered by deployment delay/2")
+    expect(near.nth(1)).to_contain_text("computed by model delay@2")
+    expect(near.nth(2)).to_contain_text("asked with dataset features@1")
+    expect(near.nth(2)).to_contain_text("feature row flight=UA9 equal to what was served")
+    further = page.get_by_role("list", name="2 steps back").locator("> .way-step")
+    produced = further.filter(has_text="produced by run")
+    expect(produced).to_contain_text("commit 9f2c1e7 with uncommitted changes")
+    expect(produced).to_contain_text("scikit-learn 1.9.0")
+    expect(further.filter(has_text="was judged in verdict")).to_have_count(2)
+    expect(page.get_by_role("list", name="3 steps back")).to_contain_text("trained on dataset flights@1")
+    version = workspace.stores.models.get("delay", version=2)
+    produced.get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(f"/runs/{version.run}$"))
+
+
+def test_a_row_that_was_not_what_was_served_stands_out(page: Page, workspace: Workspace) -> None:
+    (seen,) = workspace.stores.predictions.find("UA9-2013-12-23")
+    other = msgspec.structs.replace(
+        seen.prediction, id="UA8-other", context={**seen.prediction.context, "entity": "flight=UA8"}
+    )
+    workspace.stores.predictions.append([other])
+    page.goto("/predictions/UA8-other")
+    expect(page.locator(".way .badge-bad")).to_have_text("not what was served")
+    expect(page.locator(".answer-truth")).to_contain_text("not known yet")
+
+
+@pytest.mark.parametrize("path", ["/models/delay?version=1", "/datasets/flights?version=1"])
+def test_pages_lead_to_their_trace_both_ways(page: Page, path: str) -> None:
+    page.goto(path)
+    expect(page.locator(".both-ways")).to_be_visible()
+    page.get_by_role("link", name="Trace", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/trace\?ref=(model|dataset)%3A\w+%401$"))
+    expect(page.get_by_role("heading", name="The way back")).to_be_visible()
+    came = page.locator(".card", has=page.get_by_role("heading", name="What came of it"))
+    expect(came.locator(".way-step").first).to_be_visible()
+
+
+def test_a_run_leads_to_what_it_was_made_from_and_what_it_made(page: Page, workspace: Workspace) -> None:
+    version = workspace.stores.models.get("delay", version=1)
+    page.goto(f"/runs/{version.run}")
+    both = page.locator(".both-ways")
+    expect(both).to_contain_text("trained on dataset flights@1")
+    both.get_by_role("link", name="delay@1").click()
+    expect(page).to_have_url(re.compile(r"/models/delay\?version=1$"))
+
+
+def test_lineage_at_full_depth_is_framed_and_legible(page: Page) -> None:
+    page.goto("/lineage?ref=model:delay@1&depth=32")
+    graph = page.get_by_role("group", name=re.compile("Lineage of model:delay@1"))
+    crowd = graph.get_by_role("link", name="52 reports")
+    expect(crowd).to_be_visible()
+    frame = graph.bounding_box()
+    assert frame is not None
+    width = float((graph.get_attribute("viewBox") or "").split()[2])
+    assert frame["width"] / width >= 0.68, "12 pixels of text are at least 8"
+    for node in graph.get_by_role("link").all():
+        box = node.bounding_box()
+        assert box is not None
+        assert frame["x"] <= box["x"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+        assert frame["y"] <= box["y"]
+        assert box["y"] + box["height"] <= frame["y"] + frame["height"]
+    crowd.click()
+    members = page.locator(".card", has=page.get_by_role("heading", name="52 reports"))
+    expect(members.get_by_role("link")).to_have_count(52)
+    members.get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile("ref=report"))
+    expect(page.get_by_role("group", name=re.compile("Lineage of report"))).to_be_visible()
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
@@ -212,6 +337,34 @@ def test_runs_are_filtered_by_the_address(page: Page) -> None:
     expect(page.locator("tbody tr")).to_have_count(1)
     page.goto("/runs?kind=trial")
     expect(page.locator("tbody tr")).to_have_count(3)
+
+
+def test_what_is_part_of_a_run_is_folded_into_it(page: Page) -> None:
+    page.goto("/runs")
+    study = page.locator("tbody tr", has_text="depths")
+    expect(page.locator("tbody tr", has_text="trial 1")).to_have_count(0)
+    study.get_by_role("button", name="3 trials").click()
+    expect(page.locator("tbody tr", has_text="trial 1")).to_be_visible()
+    expect(study.locator(".kind-study")).to_be_visible()
+    expect(page.locator("tbody tr", has_text="weekly").locator(".kind-pipeline")).to_be_visible()
+    expect(page.locator(".kind-training")).to_have_count(3)
+    study.get_by_role("button", name="3 trials").click()
+    expect(page.locator("tbody tr", has_text="trial 1")).to_have_count(0)
+
+
+def test_a_pipeline_run_says_why_each_step_ran_or_did_not(page: Page, workspace: Workspace) -> None:
+    run = next(run for run in workspace.stores.runs.runs() if run.kind == "pipeline" and run.status == "finished")
+    page.goto(f"/runs/{run.id}")
+    steps = page.get_by_role("region", name="Steps of the pipeline")
+    expect(steps.locator("tbody tr")).to_have_count(2)
+    first, second = steps.locator("tbody tr").all()
+    expect(first).to_contain_text("reused")
+    expect(first).to_contain_text("same code, inputs and libraries as run")
+    expect(second).to_contain_text("executed")
+    expect(second.locator("code")).to_have_text("train.DEPTH")
+    expect(page.get_by_text("1 executed, 1 reused, which saved 2.5 s")).to_be_visible()
+    second.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("train")
 
 
 def test_a_problem_says_what_why_and_what_to_do(page: Page) -> None:

@@ -131,7 +131,7 @@ def place(ref: str, edges: Iterable[Edge]) -> Mapping[str, tuple[float, float]]:
         names[number]: (-up / NODE_HEIGHT * LAYER_WIDTH, across)
         for positions, _, _, _ in layout
         for number, (across, up) in positions
-        if number < len(names)
+        if isinstance(number, int) and number < len(names)
     }
 
 

@@ -33,6 +33,7 @@ class EndpointHost:
         clock: Tells when answers were given.
         endpoints: Names to answer for; all there are, and come to be, by default.
         poll_s: How often to look.
+        wait: Whether `start` returns only when everything is loaded; else `is_ready` tells.
 
     Example:
         with EndpointHost(stores.deployments, stores.journal, load=load, log=stores.predictions) as host:
@@ -49,7 +50,9 @@ class EndpointHost:
         clock: Clock | None = None,
         endpoints: Sequence[str] | None = None,
         poll_s: float = 0.1,
+        wait: bool = True,
     ) -> None:
+        self._wait = wait
         self.log = log
         self.clock = clock or SystemClock()
         self._deployments = deployments
@@ -72,7 +75,7 @@ class EndpointHost:
     @property
     def is_ready(self) -> bool:
         """Whether every endpoint can answer."""
-        return all(engine.is_ready for engine in self._engines.values())
+        return self._seen >= 0 and all(engine.is_ready for engine in self._engines.values())
 
     def engine(self, name: str) -> EndpointEngine:
         """Return the engine of an endpoint.
@@ -120,7 +123,8 @@ class EndpointHost:
 
     def start(self) -> None:
         """Load what there is, then keep following it in a thread."""
-        self.refresh()
+        if self._wait:
+            self.refresh()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._watch, name="interlock-endpoints", daemon=True)
         self._thread.start()
@@ -171,8 +175,9 @@ class EndpointHost:
             return False
 
     def _watch(self) -> None:
-        while not self._stopping.wait(self._poll_s):
+        while not self._stopping.is_set():
             try:
                 self.refresh()
             except Exception as error:  # noqa: BLE001 (the edge of its thread; the old routing goes on)
                 _logger.warning("cannot follow the endpoints: %s", error)
+            self._stopping.wait(self._poll_s)

@@ -25,7 +25,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a head."""
-        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]
+        self._joined = JoinedWrites(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self._in_head = True
         self._head_bytes = 0
 
@@ -37,6 +38,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+
+    def eof_received(self) -> None:
+        """Send what waits before the connection closes: the client may still be reading."""
+        self._joined.flush()
+        super().eof_received()
 
     def on_headers_complete(self) -> None:
         """Stop counting: what follows is a body."""

@@ -29,6 +29,7 @@ def data_plane(workspace: Workspace) -> Iterator[DataPlane]:
             load=lambda ref: workspace.load_model(ref),
             log=stores.predictions,
             clock=workspace.clock,
+            wait=False,
         ) as endpoints,
         contextlib.closing(DataPlane(endpoints)) as app,
     ):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from interlock.ports.journal import Edge
 from interlock.ports.stores import Stores
-from interlock.server.api_lineage import LAYER_WIDTH, place
+from interlock.server.api_lineage import CROWD, LAYER_WIDTH, fold, place
 from interlock.server.views import LineageView
 from tests.unit.server.conftest import Get
 
@@ -68,6 +71,114 @@ def test_a_thing_that_leads_to_itself_does_not_end_the_server(stores: Stores, ge
     )
     found = view(get, f"ref={RUN}")
     assert (len(found.nodes), len(found.edges)) == (2, 4)
+
+
+def reports(count: int, of: str = MODEL) -> list[Edge]:
+    return [Edge(of, f"report:{number:02}", "watched_in") for number in range(count)]
+
+
+class TestFold:
+    def test_a_crowd_is_one_node_that_names_its_members(self, stores: Stores, get: Get) -> None:
+        stores.journal.link([Edge(RUN, MODEL, "produced"), *reports(12)])
+        found = view(get, f"ref={MODEL}")
+        nodes = {node.label: node for node in found.nodes}
+        assert set(nodes) == {"01A", "delay@1", "12 reports"}
+        crowd = nodes["12 reports"]
+        assert crowd.kind == "report"
+        assert crowd.ref.split() == [f"report:{number:02}" for number in range(12)]
+        assert {(edge.source, edge.target) for edge in found.edges} == {(RUN, MODEL), (MODEL, crowd.ref)}
+
+    def test_fewer_stay_as_they_are(self) -> None:
+        few = reports(CROWD - 1)
+        assert fold(MODEL, few) == few
+        assert len(fold(MODEL, reports(CROWD))) == 1
+
+    def test_things_of_other_kinds_or_relations_make_no_crowd(self) -> None:
+        mixed = [*reports(3), Edge(MODEL, "verdict:1", "watched_in"), Edge(MODEL, "report:9", "judged_in")]
+        assert fold(MODEL, mixed) == sorted(mixed)
+
+    def test_labels_are_not_counted_as_labelss(self, stores: Stores, get: Get) -> None:
+        stores.journal.link([Edge(f"labels:late@{number}", DATA, "derived_from") for number in range(5)])
+        assert "5 labels" in {node.label for node in view(get, f"ref={DATA}").nodes}
+
+    def test_one_crowd_makes_the_next(self) -> None:
+        """Each deployment has a model of its own: only together the models are many of one kind."""
+        routed = [Edge(f"deployment:d/{number}", ENDPOINT, "serves") for number in range(5)]
+        deployed = [Edge(f"model:m@{number}", f"deployment:d/{number}", "deployed_as") for number in range(5)]
+        models, deployments = (" ".join(edge.source for edge in edges) for edges in (deployed, routed))
+        assert fold(ENDPOINT, [*routed, *deployed]) == [
+            Edge(deployments, ENDPOINT, "serves"),
+            Edge(models, deployments, "deployed_as"),
+        ]
+
+    def test_what_is_next_to_the_thing_is_not_swallowed_by_a_crowd_elsewhere(self) -> None:
+        routed = [Edge(f"deployment:d/{number}", ENDPOINT, "serves") for number in range(6)]
+        own = Edge(MODEL, "deployment:d/0", "deployed_as")
+        kept = fold(MODEL, [own, *routed])
+        assert own in kept
+        assert Edge("deployment:d/0", ENDPOINT, "serves") in kept
+        assert {name for edge in kept for name in edge.source.split()} == {MODEL, *(edge.source for edge in routed)}
+
+    def test_the_thing_itself_is_never_folded(self) -> None:
+        kept = fold("report:03", reports(8))
+        assert {(edge.source, edge.target) for edge in kept if "report:03" in (edge.source, edge.target)} == {
+            (MODEL, "report:03")
+        }
+        assert len(kept) == 2
+
+
+def test_of_a_cycle_the_edge_that_closes_the_loop_runs_back() -> None:
+    loop = [Edge(DATA, MODEL, "trained_on"), Edge(MODEL, ENDPOINT, "serves"), Edge(ENDPOINT, DATA, "derived_from")]
+    places = place(MODEL, loop)
+    assert [places[name][0] / LAYER_WIDTH for name in (DATA, MODEL, ENDPOINT)] == pytest.approx([-2, -1, 0])
+
+
+def test_every_process_draws_the_same_picture() -> None:
+    """The names' hashes differ from one process to the next."""
+    program = (
+        "from interlock.ports.journal import Edge; from interlock.server.api_lineage import place;"
+        "print(sorted(place('run:0', [Edge(f'run:{n // 3}', f'run:{n}', 'x') for n in range(1, 40)]).items()))"
+    )
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(drawn) == 1
+
+
+_things = st.sampled_from([f"{kind}:{number}" for kind in ("run", "model", "report") for number in range(9)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.builds(Edge, source=_things, target=_things, relation=st.sampled_from(["x", "y"])), min_size=1, max_size=60
+    )
+)
+def test_folding_loses_nothing_and_joins_nothing_that_was_not(edges: list[Edge]) -> None:
+    ref = edges[0].source
+    kept = fold(ref, edges)
+    drawn = {name for edge in kept for name in (edge.source, edge.target)}
+    members = [member for name in drawn for member in name.split()]
+    assert len(members) == len(set(members)), "a thing is drawn once"
+    assert {name for edge in edges for name in (edge.source, edge.target)} == set(members)
+    where = {member: name for name in drawn for member in name.split()}
+    joined = {Edge(where[edge.source], where[edge.target], edge.relation) for edge in edges}
+    assert set(kept) <= joined
+    assert all(edge.source == edge.target for edge in joined - set(kept)), "only edges within a crowd go"
+    assert where[ref] == ref
+    near = {edge.target for edge in edges if edge.source == ref} | {edge.source for edge in edges if edge.target == ref}
+    for name in drawn:
+        inside = set(name.split())
+        assert len({member.partition(":")[0] for member in inside}) == 1
+        assert not inside & near or inside <= near
+    assert fold(ref, kept) == kept, "there is no crowd left"
 
 
 _names = st.sampled_from([f"run:{letter}" for letter in "abcdefgh"])

@@ -9,6 +9,8 @@ import { gist, stationOf, topicOf, verb } from "./words";
 
 interface Burst {
   newest: LogEvent;
+  /** Of the oldest event: what a line is known by while it grows. */
+  seq: number;
   station: string;
   count: number;
 }
@@ -19,12 +21,12 @@ export function Stream() {
   const bursts = gather(stream.value).slice(0, SHOWN);
   return (
     <ol class="stream" aria-label="Recent events, newest first" aria-live="off">
-      {bursts.map(({ newest, station, count }) => {
+      {bursts.map(({ newest, seq, station, count }) => {
         const topic = topicOf(newest);
         const happened = verb(newest);
         const words = gist(newest.payload);
         return (
-          <li key={newest.seq} class={`stream-${seatOf(station)?.loop}`} data-kind={newest.kind}>
+          <li key={seq} class={`stream-${seatOf(station)?.loop}`} data-kind={newest.kind}>
             <span class="stream-icon">
               <Icon name={isIcon(station) ? station : "arrow"} size={15} />
             </span>
@@ -56,8 +58,10 @@ function gather(events: readonly LogEvent[]): Burst[] {
     const station = stationOf(event);
     if (station === null) continue;
     const last = bursts.at(-1);
-    if (last !== undefined && last.newest.kind === event.kind && sameLine(last.newest, event)) last.count += 1;
-    else bursts.push({ newest: event, station, count: 1 });
+    if (last !== undefined && last.newest.kind === event.kind && sameLine(last.newest, event)) {
+      last.count += 1;
+      last.seq = event.seq;
+    } else bursts.push({ newest: event, seq: event.seq, station, count: 1 });
   }
   return bursts;
 }
