@@ -129,7 +129,16 @@ def diff(old: str, new: str, /, *, session: Here) -> Answer:
 
 
 @app.command
-def commit(file: Path, /, *, name: str | None = None, message: str = "", append: bool = False, session: Here) -> Answer:
+def commit(
+    file: Path,
+    /,
+    *,
+    name: str | None = None,
+    message: str = "",
+    append: bool = False,
+    evolve: bool = False,
+    session: Here,
+) -> Answer:
     """Make a file the newest snapshot of a dataset; equal content makes no new one.
 
     Args:
@@ -137,11 +146,12 @@ def commit(file: Path, /, *, name: str | None = None, message: str = "", append:
         name: The dataset; by default the file's name without its ending.
         message: Why it was made.
         append: Add the rows to the newest snapshot's rather than replace them.
+        evolve: Let the columns differ from the newest snapshot's.
     """
     frame = _read(file)
     with status(f"committing {file.name}"), open_workspace(session.uri) as workspace:
         snapshot = workspace.data.commit(
-            name or file.stem, frame, message=message, source=str(file.resolve()), append=append
+            name or file.stem, frame, message=message, source=str(file.resolve()), append=append, evolve=evolve
         )
     return Answer(snapshot, _snapshot_blocks(snapshot))
 

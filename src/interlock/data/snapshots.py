@@ -49,6 +49,7 @@ class Datasets:
         message: str = "",
         source: str = "",
         append: bool = False,
+        evolve: bool = False,
         expect: int | None = None,
         derived_from: Sequence[str] = (),
     ) -> Snapshot:
@@ -65,20 +66,22 @@ class Datasets:
             source: Where the rows came from.
             append: Whether to keep the newest snapshot's rows and add these; quarantine and violations are then
                 those of the added rows.
+            evolve: Whether the columns may differ from the newest snapshot's; never with `append`.
             expect: The version that must be the newest (0: none); by default, with `append`, the one added to.
             derived_from: Refs of what the rows were made from; a dataset without a version means its newest.
 
         Raises:
-            SchemaMismatch: A rule or, with `append`, a column does not fit.
+            SchemaMismatch: A rule does not fit, or a column differs from the newest snapshot's.
             Conflict: Another commit came between.
         """
         check_name(name, of="dataset")
         table = to_arrow(frame)
-        base = self._store.find(name) if append else None
-        if base is not None:
-            table = _fitted(table, base)
-            if table.num_rows == 0:
-                return base
+        newest = self._store.find(name)
+        if newest is not None and (append or not evolve):
+            table = _fitted(table, newest)
+        base = newest if append else None
+        if base is not None and table.num_rows == 0:
+            return base
         edges = [Edge(self._pinned(ref), "", "derived_from") for ref in derived_from]
         if base is not None:
             edges.append(Edge(base.ref, "", "derived_from"))
@@ -198,20 +201,24 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
+_EVOLVE = "commit with evolve=True (--evolve) and without append, where the columns are meant to change"
+
+
 def _fitted(table: pa.Table, base: Snapshot) -> pa.Table:
-    """Return a table with its columns in the order of a snapshot, which it is to be added to."""
+    """Return a table with its columns in the order of a snapshot, which it is to follow."""
     got: dict[str, Column] = {column.name: column for column in columns_of(table)}
     for column in base.columns:
         if column.name not in got:
             raise SchemaMismatch(
                 f"the table lacks the column '{column.name}' of {base.ref}",
                 why=f"expected '{column.name}' {column.type}; " + did_you_mean(column.name, got),
+                fix=_EVOLVE,
             )
         if got[column.name].type != column.type:
             raise SchemaMismatch(
                 f"the column '{column.name}' does not fit {base.ref}",
                 why=f"expected {column.type}, got {got[column.name].type}",
-                fix=f"cast '{column.name}' to {column.type}, or commit without append=True",
+                fix=f"cast '{column.name}' to {column.type}, or {_EVOLVE}",
             )
     names = [column.name for column in base.columns]
     for name in got:
@@ -219,6 +226,6 @@ def _fitted(table: pa.Table, base: Snapshot) -> pa.Table:
             raise SchemaMismatch(
                 f"the table has a column '{name}' that {base.ref} lacks",
                 why="expected the columns " + ", ".join(names),
-                fix=f"drop '{name}', or commit without append=True",
+                fix=f"drop '{name}', or {_EVOLVE}",
             )
     return table.select(names)

@@ -241,7 +241,7 @@ def test_the_same_rows_in_other_parts_have_not_shifted(datasets: Datasets) -> No
 
 def test_diff_of_another_schema(datasets: Datasets) -> None:
     datasets.commit("d", {"a": [1], "b": [1], "c": [1]})
-    datasets.commit("d", {"a": [1], "b": ["x"], "d": [1]})
+    datasets.commit("d", {"a": [1], "b": ["x"], "d": [1]}, evolve=True)
     diff = datasets.diff("d@1", "d@2")
     assert (diff.added_columns, diff.removed_columns, diff.retyped_columns) == (("d",), ("c",), ("b: long → string",))
     assert (diff.added_rows, diff.removed_rows) == (None, None)
@@ -252,3 +252,28 @@ def test_equal_tables_have_equal_bytes_and_any_reader_understands_them() -> None
     chunked = pa.concat_tables([table.slice(0, 1234), table.slice(1234)])
     assert parquet_bytes(chunked) == parquet_bytes(table)
     assert pq.read_table(pa.BufferReader(parquet_bytes(table))).equals(table)
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"a": [1]}, "lacks the column 'b'"),
+        ({"a": [1], "b": ["x"], "c": [1]}, "has a column 'c'"),
+        ({"a": ["1"], "b": ["x"]}, "the column 'a' does not fit"),
+    ],
+)
+def test_columns_do_not_change_by_accident(
+    datasets: Datasets, frame: dict[str, list[Any]], said: str, append: bool
+) -> None:
+    datasets.commit("t", {"a": [1], "b": ["x"]})
+    with pytest.raises(SchemaMismatch, match=said) as caught:
+        datasets.commit("t", frame, append=append)
+    assert "evolve=True" in caught.value.fix
+    assert datasets.read("t")["a"].to_pylist() == [1]
+    assert datasets.commit("t", frame, evolve=True).version == 2
+
+
+def test_the_order_of_columns_does_not_matter(datasets: Datasets) -> None:
+    first = datasets.commit("t", {"a": [1], "b": ["x"]})
+    assert datasets.commit("t", {"b": ["x"], "a": [1]}) == first
