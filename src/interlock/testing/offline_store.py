@@ -42,8 +42,11 @@ def source(minutes: Sequence[float | None], temps: Sequence[Any] | None = None, 
     return pa.table({**(keys or {"origin": ["JFK"] * len(minutes)}), "known": moments(minutes), "temp": values})
 
 
-class OfflineStoreContract:
-    """Point-in-time joins. A backend provides the fixture `offline`; `oracle` is a slow join to compare with."""
+class OfflineRefusalsContract:
+    """What is refused before any work.
+
+    A backend provides the fixture `offline`; `oracle` is a slow join that is right.
+    """
 
     @pytest.fixture
     def offline(self) -> OfflineStore:
@@ -60,6 +63,51 @@ class OfflineStoreContract:
         result = offline.join(rows, [JoinSource(of, table)], time="at")
         assert plain(result.select(rows.column_names).to_pylist()) == plain(rows.to_pylist())
         return result["temp"].to_pylist()  # type: ignore[no-any-return]
+
+    @pytest.mark.parametrize(
+        ("drop_here", "drop_there", "named"),
+        [
+            ("origin", None, ("spine", "origin")),
+            ("at", None, ("spine", "at")),
+            (None, "origin", ("weather", "origin")),
+            (None, "known", ("weather", "known")),
+            (None, "temp", ("weather", "temp")),
+        ],
+    )
+    def test_a_missing_column_is_named(
+        self, offline: OfflineStore, drop_here: str | None, drop_there: str | None, named: tuple[str, str]
+    ) -> None:
+        rows, table = spine([9]), source([1])
+        with pytest.raises(SchemaMismatch) as caught:
+            offline.join(
+                rows.drop_columns([drop_here] if drop_here else []),
+                [JoinSource(view(), table.drop_columns([drop_there] if drop_there else []))],
+                time="at",
+            )
+        assert all(word in caught.value.what for word in named)
+
+    @pytest.mark.parametrize("times", [[1], pa.array([1], pa.timestamp("us")), ["1970-01-01"]], ids=str)
+    def test_a_time_without_zone_is_refused(self, offline: OfflineStore, times: Any) -> None:
+        with pytest.raises(SchemaMismatch, match="'at' of the spine"):
+            offline.join(pa.table({"origin": ["JFK"], "at": times}), [JoinSource(view(), source([1]))], time="at")
+        with pytest.raises(SchemaMismatch, match="'known'"):
+            table = source([1]).set_column(1, "known", pa.chunked_array([pa.array(times)]))
+            offline.join(spine([1]), [JoinSource(view(), table)], time="at")
+
+    @pytest.mark.parametrize("keys", [[1], [True], [b"JFK"], [["JFK"]]], ids=str)
+    def test_keys_of_two_kinds_are_refused(self, offline: OfflineStore, keys: list[Any]) -> None:
+        with pytest.raises(SchemaMismatch, match="'origin' is string"):
+            offline.join(spine([1], origin=keys), [JoinSource(view(), source([1]))], time="at")
+
+    def test_a_feature_named_as_a_column_is_refused(self, offline: OfflineStore) -> None:
+        with pytest.raises(SchemaMismatch, match="'temp'"):
+            offline.join(spine([1], origin=["JFK"], temp=[1.0]), [JoinSource(view(), source([1]))], time="at")
+        with pytest.raises(SchemaMismatch, match="'temp'"):
+            offline.join(spine([1]), [JoinSource(view(), source([1]))] * 2, time="at")
+
+
+class OfflineStoreContract(OfflineRefusalsContract):
+    """Point-in-time joins."""
 
     def test_the_newest_row_known_by_then_is_taken(self, offline: OfflineStore) -> None:
         rows, table = spine([25, 5, 10, 35]), source([10, 30, 20])
@@ -168,47 +216,6 @@ class OfflineStoreContract:
         nobody = pa.array([], pa.string())
         assert self.joined(offline, spine([], origin=nobody), source([1]), view()) == []
         assert self.joined(offline, spine([1, 2]), source([], [], origin=nobody), view()) == [None, None]
-
-    @pytest.mark.parametrize(
-        ("drop_here", "drop_there", "named"),
-        [
-            ("origin", None, ("spine", "origin")),
-            ("at", None, ("spine", "at")),
-            (None, "origin", ("weather", "origin")),
-            (None, "known", ("weather", "known")),
-            (None, "temp", ("weather", "temp")),
-        ],
-    )
-    def test_a_missing_column_is_named(
-        self, offline: OfflineStore, drop_here: str | None, drop_there: str | None, named: tuple[str, str]
-    ) -> None:
-        rows, table = spine([9]), source([1])
-        with pytest.raises(SchemaMismatch) as caught:
-            offline.join(
-                rows.drop_columns([drop_here] if drop_here else []),
-                [JoinSource(view(), table.drop_columns([drop_there] if drop_there else []))],
-                time="at",
-            )
-        assert all(word in caught.value.what for word in named)
-
-    @pytest.mark.parametrize("times", [[1], pa.array([1], pa.timestamp("us")), ["1970-01-01"]], ids=str)
-    def test_a_time_without_zone_is_refused(self, offline: OfflineStore, times: Any) -> None:
-        with pytest.raises(SchemaMismatch, match="'at' of the spine"):
-            offline.join(pa.table({"origin": ["JFK"], "at": times}), [JoinSource(view(), source([1]))], time="at")
-        with pytest.raises(SchemaMismatch, match="'known'"):
-            table = source([1]).set_column(1, "known", pa.chunked_array([pa.array(times)]))
-            offline.join(spine([1]), [JoinSource(view(), table)], time="at")
-
-    @pytest.mark.parametrize("keys", [[1], [True], [b"JFK"], [["JFK"]]], ids=str)
-    def test_keys_of_two_kinds_are_refused(self, offline: OfflineStore, keys: list[Any]) -> None:
-        with pytest.raises(SchemaMismatch, match="'origin' is string"):
-            offline.join(spine([1], origin=keys), [JoinSource(view(), source([1]))], time="at")
-
-    def test_a_feature_named_as_a_column_is_refused(self, offline: OfflineStore) -> None:
-        with pytest.raises(SchemaMismatch, match="'temp'"):
-            offline.join(spine([1], origin=["JFK"], temp=[1.0]), [JoinSource(view(), source([1]))], time="at")
-        with pytest.raises(SchemaMismatch, match="'temp'"):
-            offline.join(spine([1]), [JoinSource(view(), source([1]))] * 2, time="at")
 
     def test_threads_join_at_once(self, offline: OfflineStore) -> None:
         rows, table = spine(range(100)), source(range(100))

@@ -51,7 +51,84 @@ def ids(found: list[JudgedPrediction]) -> list[str]:
     return [one.prediction.id for one in found]
 
 
-class PredictionLogContract(Contract):
+class PredictionReadsContract(Contract):
+    """Windows, pages, the newest, and counts."""
+
+    def test_a_window_goes_by_event_time(self, stores: Stores) -> None:
+        rows = [prediction(f"p{minute}", minute=minute) for minute in (30, 10, 0, 20)]
+        stores.predictions.append([*rows, prediction("f1", minute=10, endpoint="fare")])
+        stores.predictions.feedback([truth("p20")])
+        found = stores.predictions.window("delay", start=START, end=START + timedelta(minutes=30))
+        assert ids(found) == ["p0", "p10", "p20"]
+        assert [one.feedback for one in found] == [None, None, truth("p20")]
+        later = stores.predictions.window("delay", start=START + timedelta(microseconds=1), end=END)
+        assert ids(later) == ["p10", "p20", "p30"]
+
+    def test_a_window_shows_what_callers_saw_or_one_model(self, stores: Stores) -> None:
+        stores.predictions.append(
+            [
+                prediction("p1"),
+                prediction("p1", model=SHADOW, role="shadow"),
+                prediction("p2", model=SHADOW, role="canary", minute=1),
+            ]
+        )
+        assert ids(stores.predictions.window("delay", start=START, end=END)) == ["p1", "p2"]
+        assert ids(stores.predictions.window("delay", start=START, end=END, model=LIVE)) == ["p1"]
+        assert ids(stores.predictions.window("delay", start=START, end=END, model=SHADOW)) == ["p1", "p2"]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+    def test_pages_join_up(self, stores: Stores, limit: int) -> None:
+        rows = [prediction(f"p{n}", minute=n // 3) for n in range(20)]
+        rows.append(prediction("p4", minute=1, model=SHADOW, role="canary"))
+        stores.predictions.append(rows)
+        seen: list[JudgedPrediction] = []
+        after = None
+        while page := stores.predictions.window("delay", start=START, end=END, after=after, limit=limit):
+            assert limit <= len(page) <= limit + 1 or len(seen) + len(page) == 21
+            seen += page
+            after = (page[-1].prediction.event_time, page[-1].prediction.id)
+        assert seen == stores.predictions.window("delay", start=START, end=END)
+        assert len(seen) == 21
+
+    def test_after_a_moment_before_the_window(self, stores: Stores) -> None:
+        stores.predictions.append([prediction("p1", minute=5)])
+        start = START + timedelta(minutes=5)
+        assert ids(stores.predictions.window("delay", start=start, end=END, after=(to_micros(START), "z"))) == ["p1"]
+
+    def test_recent_is_by_time_served(self, stores: Stores) -> None:
+        stores.predictions.append(
+            [prediction("a", served_at=2), prediction("b", served_at=3), prediction("c", served_at=1)]
+            + [prediction("d", served_at=9, role="shadow"), prediction("e", served_at=9, endpoint="fare")]
+        )
+        assert ids(stores.predictions.recent("delay")) == ["b", "a", "c"]
+        assert ids(stores.predictions.recent("delay", limit=2)) == ["b", "a"]
+
+    def test_counts_are_per_model_and_role(self, stores: Stores) -> None:
+        stores.predictions.append([prediction(f"p{n}") for n in range(5)])
+        stores.predictions.append([prediction(f"p{n}", model=SHADOW, role="shadow") for n in range(3)])
+        stores.predictions.append([prediction(f"q{n}", model=SHADOW, role="canary") for n in range(2)])
+        assert stores.predictions.counts("delay") == {
+            f"{LIVE} live": 5,
+            f"{SHADOW} shadow": 3,
+            f"{SHADOW} canary": 2,
+            "feedback": 0,
+        }
+        assert stores.predictions.counts("unknown") == {"feedback": 0}
+
+    def test_threads_append_the_same_and_different_rows(self, stores: Stores) -> None:
+        batches = [[prediction(f"p{n % 100}", minute=n % 100) for n in range(s, s + 20)] for s in range(0, 400, 10)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(stores.predictions.append, batches))
+        stores.predictions.flush()
+        assert len(stores.predictions.window("delay", start=START, end=END)) == 100
+        assert stores.predictions.counts("delay")[f"{LIVE} live"] == 100
+
+    def test_appending_writes_no_events(self, stores: Stores) -> None:
+        stores.predictions.append([prediction("p1")])
+        assert stores.journal.events() == []
+
+
+class PredictionLogContract(PredictionReadsContract):
     """Answers, and what proved true."""
 
     def test_an_answer_is_found_by_its_id(self, stores: Stores) -> None:
@@ -162,79 +239,6 @@ class PredictionLogContract(Contract):
         assert (receipt.accepted, receipt.duplicates, len(receipt.unknown)) == (1200, 0, 100)
         found = stores.predictions.window("delay", start=START, end=END)
         assert all(one.feedback and one.prediction.id == f"p{one.feedback.truth}" for one in found)
-
-    def test_a_window_goes_by_event_time(self, stores: Stores) -> None:
-        rows = [prediction(f"p{minute}", minute=minute) for minute in (30, 10, 0, 20)]
-        stores.predictions.append([*rows, prediction("f1", minute=10, endpoint="fare")])
-        stores.predictions.feedback([truth("p20")])
-        found = stores.predictions.window("delay", start=START, end=START + timedelta(minutes=30))
-        assert ids(found) == ["p0", "p10", "p20"]
-        assert [one.feedback for one in found] == [None, None, truth("p20")]
-        later = stores.predictions.window("delay", start=START + timedelta(microseconds=1), end=END)
-        assert ids(later) == ["p10", "p20", "p30"]
-
-    def test_a_window_shows_what_callers_saw_or_one_model(self, stores: Stores) -> None:
-        stores.predictions.append(
-            [
-                prediction("p1"),
-                prediction("p1", model=SHADOW, role="shadow"),
-                prediction("p2", model=SHADOW, role="canary", minute=1),
-            ]
-        )
-        assert ids(stores.predictions.window("delay", start=START, end=END)) == ["p1", "p2"]
-        assert ids(stores.predictions.window("delay", start=START, end=END, model=LIVE)) == ["p1"]
-        assert ids(stores.predictions.window("delay", start=START, end=END, model=SHADOW)) == ["p1", "p2"]
-
-    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
-    def test_pages_join_up(self, stores: Stores, limit: int) -> None:
-        rows = [prediction(f"p{n}", minute=n // 3) for n in range(20)]
-        rows.append(prediction("p4", minute=1, model=SHADOW, role="canary"))
-        stores.predictions.append(rows)
-        seen: list[JudgedPrediction] = []
-        after = None
-        while page := stores.predictions.window("delay", start=START, end=END, after=after, limit=limit):
-            assert limit <= len(page) <= limit + 1 or len(seen) + len(page) == 21
-            seen += page
-            after = (page[-1].prediction.event_time, page[-1].prediction.id)
-        assert seen == stores.predictions.window("delay", start=START, end=END)
-        assert len(seen) == 21
-
-    def test_after_a_moment_before_the_window(self, stores: Stores) -> None:
-        stores.predictions.append([prediction("p1", minute=5)])
-        start = START + timedelta(minutes=5)
-        assert ids(stores.predictions.window("delay", start=start, end=END, after=(to_micros(START), "z"))) == ["p1"]
-
-    def test_recent_is_by_time_served(self, stores: Stores) -> None:
-        stores.predictions.append(
-            [prediction("a", served_at=2), prediction("b", served_at=3), prediction("c", served_at=1)]
-            + [prediction("d", served_at=9, role="shadow"), prediction("e", served_at=9, endpoint="fare")]
-        )
-        assert ids(stores.predictions.recent("delay")) == ["b", "a", "c"]
-        assert ids(stores.predictions.recent("delay", limit=2)) == ["b", "a"]
-
-    def test_counts_are_per_model_and_role(self, stores: Stores) -> None:
-        stores.predictions.append([prediction(f"p{n}") for n in range(5)])
-        stores.predictions.append([prediction(f"p{n}", model=SHADOW, role="shadow") for n in range(3)])
-        stores.predictions.append([prediction(f"q{n}", model=SHADOW, role="canary") for n in range(2)])
-        assert stores.predictions.counts("delay") == {
-            f"{LIVE} live": 5,
-            f"{SHADOW} shadow": 3,
-            f"{SHADOW} canary": 2,
-            "feedback": 0,
-        }
-        assert stores.predictions.counts("unknown") == {"feedback": 0}
-
-    def test_threads_append_the_same_and_different_rows(self, stores: Stores) -> None:
-        batches = [[prediction(f"p{n % 100}", minute=n % 100) for n in range(s, s + 20)] for s in range(0, 400, 10)]
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(stores.predictions.append, batches))
-        stores.predictions.flush()
-        assert len(stores.predictions.window("delay", start=START, end=END)) == 100
-        assert stores.predictions.counts("delay")[f"{LIVE} live"] == 100
-
-    def test_appending_writes_no_events(self, stores: Stores) -> None:
-        stores.predictions.append([prediction("p1")])
-        assert stores.journal.events() == []
 
 
 _ids = st.sampled_from(["p1", "p2", "p3", "p4", "p5"])

@@ -36,7 +36,7 @@ export function Models() {
                   { title: "Newest", numeric: true, extra: true, show: (model) => `@${model.newest.version}` },
                   { title: "Metrics", extra: true, show: (model) => <Scores of={model.newest.metrics} /> },
                   { title: "Served by", extra: true, show: (model) => model.newest.engine },
-                  { title: "Registered", numeric: true, show: (model) => <Time at={model.newest.created_at} /> },
+                  { title: "Registered", numeric: true, extra: true, show: (model) => <Time at={model.newest.created_at} /> },
                 ]}
               />
             </Card>

@@ -16,8 +16,11 @@ const ALONE = 3;
 const NEAR = 3;
 /** More facts than this are folded. */
 const FACTS = 4;
-/** Within one distance: first who answered, then what was made how, then what was said about it. */
-const ORDER = "prediction deployment endpoint model run dataset labels feature artifact alert report monitor verdict".split(" ");
+/**
+ * Within one distance: who answered, how it came about, from what; models after that, because what is further away is
+ * mostly theirs; and last what was said about it.
+ */
+const ORDER = "prediction deployment endpoint run dataset labels feature artifact model alert report monitor verdict".split(" ");
 
 interface StepsProps {
   steps: readonly TraceStep[];
@@ -56,6 +59,7 @@ function Distances(props: StepsProps) {
       )}
       {further.length > 0 && (
         <li class="way-further">
+          <p class="way-distance">{`${plural(Math.min(...further.map((step) => step.depth)), "step")} ${props.direction}`}</p>
           <Distances {...props} steps={further} />
         </li>
       )}
