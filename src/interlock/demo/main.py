@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -150,5 +151,14 @@ class _Demo:
             f"{outcome.reports} reports, {outcome.alerts} alerts, {len(outcome.promotions)} promotions, "
             f"{len(outcome.refusals)} refusals in {human_seconds(outcome.seconds)}"
         )
-        narrator.say(f"Explore:  interlock --dir {outcome.workspace} up     then open http://127.0.0.1:{PORT}")
-        narrator.say(f"          interlock --dir {outcome.workspace} trace {outcome.example}")
+        command = f"{_program()} --dir {self._workspace.project or outcome.workspace}"
+        narrator.say(f"Explore:  {command} up     then open http://127.0.0.1:{PORT}")
+        narrator.say(f"          {command} trace {outcome.example}")
+
+
+def _program() -> str:
+    """Return how this program was started, as short as a shell takes it."""
+    started = Path(sys.argv[0])
+    if started.name != "interlock":
+        return "interlock"
+    return str(started.relative_to(Path.cwd()) if started.is_relative_to(Path.cwd()) else started)

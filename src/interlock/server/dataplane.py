@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
-import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
@@ -20,14 +18,13 @@ from interlock.core.errors import (
     LimitExceeded,
     NotFound,
     Overloaded,
-    TimedOut,
     Unavailable,
 )
 from interlock.server import feedback, invocations, oip
+from interlock.server.calls import COMPRESS_FROM_BYTES, JSON, Call, Header, Reply, StatusError, compress, encode_json
 from interlock.server.hosting import EndpointHost
 from interlock.server.http import Receive, Scope, Send
 from interlock.server.limits import Limits
-from interlock.server.protocol import WHOLE
 from interlock.serving.engine import EndpointEngine
 from interlock.serving.requests import question
 
@@ -35,129 +32,9 @@ DATA_LIMITS = Limits(body_bytes=6_291_456)
 """A request body has at most 6 MiB, as with SageMaker."""
 
 _INLINE_BODY_BYTES = 32_768
-_COMPRESS_FROM_BYTES = 1_024
-JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
-_SILENT = "the client fell silent"
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _logger = logging.getLogger(__name__)
-
-Header = tuple[bytes, bytes]
-encode_json = msgspec.json.Encoder().encode
-
-
-class Reply(msgspec.Struct):
-    """An answer on its way out."""
-
-    body: bytes = b""
-    status: int = 200
-    headers: tuple[Header, ...] = (JSON,)
-
-    async def send(self, send: Send, *, head_only: bool = False) -> None:
-        """Write the answer; of a HEAD request only its head."""
-        length = (b"content-length", str(len(self.body)).encode())
-        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, length]})
-        await send({"type": "http.response.body", "body": b"" if head_only else self.body})
-
-
-class Call:
-    """One request as its handler sees it."""
-
-    def __init__(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> None:
-        self._scope = scope
-        self._headers = headers
-        self._receive = receive
-        self._limits = limits
-
-    def header(self, name: bytes) -> str | None:
-        """Return a header's value (named in lower case), or None."""
-        value = self._headers.get(name)
-        return None if value is None else value.decode("latin-1")
-
-    @property
-    def media_type(self) -> str:
-        """The content type without its parameters."""
-        return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
-
-    async def body(self) -> bytes:
-        """Read the whole body, decompressed.
-
-        Raises:
-            LimitExceeded: It is, or becomes, larger than allowed.
-            InvalidInput: It is not compressed as it says.
-            TimedOut: The client fell silent.
-            Unavailable: The client went away.
-        """
-        announced = self._headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._limits.body_bytes:
-            raise self._too_large()
-        message: Mapping[str, Any] = await self._next() if self._has_body() else {}
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            chunks = [body]
-            size = len(body)
-            while message.get("more_body"):
-                message = await self._next()
-                chunks.append(message.get("body", b""))
-                size += len(chunks[-1])
-                if size > self._limits.body_bytes:
-                    raise self._too_large()
-            body = b"".join(chunks)
-        encoding = self._headers.get(b"content-encoding")
-        return body if encoding is None else self._decompressed(body, encoding.strip().lower())
-
-    def _has_body(self) -> bool:
-        return b"transfer-encoding" in self._headers or self._headers.get(b"content-length", b"0") != b"0"
-
-    async def _next(self) -> Mapping[str, Any]:
-        if WHOLE in self._scope:
-            return await self._receive()
-        # asyncio.timeout does the same for three times the cost, which one-row requests would feel
-        task = asyncio.current_task()
-        assert task is not None
-        timer = asyncio.get_running_loop().call_later(self._limits.silence_s, task.cancel, _SILENT)
-        try:
-            message = await self._receive()
-        except asyncio.CancelledError as cancelled:
-            if cancelled.args != (_SILENT,):
-                raise
-            task.uncancel()
-            raise TimedOut("the request body did not arrive", why=f"silent for {self._limits.silence_s:g} s") from None
-        finally:
-            timer.cancel()
-        if message["type"] != "http.request":
-            raise Unavailable("the request was cut short", why="the client closed the connection")
-        return message
-
-    def _decompressed(self, body: bytes, encoding: bytes) -> bytes:
-        if encoding == b"identity":
-            return body
-        if encoding not in (b"gzip", b"deflate"):
-            raise _Status(415, InvalidInput("the content encoding is not taken", why="expected gzip or deflate"))
-        # 32 + window: zlib or gzip header, whichever is there
-        inflater = zlib.decompressobj(32 + zlib.MAX_WBITS)
-        try:
-            whole = inflater.decompress(body, self._limits.body_bytes + 1)
-        except zlib.error as error:
-            raise InvalidInput("the body cannot be decompressed", why=str(error)) from error
-        if len(whole) > self._limits.body_bytes:
-            raise self._too_large()
-        if not inflater.eof:
-            raise InvalidInput("the body cannot be decompressed", why="it ends too early")
-        return whole
-
-    def _too_large(self) -> LimitExceeded:
-        return LimitExceeded("the request body is too large", why=f"the limit is {self._limits.body_bytes} bytes")
-
-
-class _Status(Exception):
-    """An error whose status the tree has not."""
-
-    def __init__(self, status: int, error: InterlockError, headers: tuple[Header, ...] = ()) -> None:
-        super().__init__(error.what)
-        self.status = status
-        self.error = error
-        self.headers = headers
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -199,11 +76,11 @@ class DataPlane:
             wanted, handler, shape = self._find(_segments(scope))
             if method != wanted and not (method == "HEAD" and wanted == "GET"):
                 allow = (b"allow", wanted.encode())
-                raise _Status(
+                raise StatusError(
                     405, InvalidInput(f"{method[:20]} is not possible here", why=f"expected {wanted}"), (allow,)
                 )
             reply = await self._admitted(handler, Call(scope, headers, receive, self._limits))
-        except _Status as refusal:
+        except StatusError as refusal:
             reply = _error_reply(shape(refusal.error)[1], refusal.status, refusal.headers)
         except InterlockError as error:
             status, body = shape(error)
@@ -216,8 +93,8 @@ class DataPlane:
             _logger.exception("%s %s failed", method, scope["path"])
             status, body = shape(InterlockError("the server could not answer", why="its log has the details"))
             reply = _error_reply(body, status)
-        if b"accept-encoding" in headers and len(reply.body) >= _COMPRESS_FROM_BYTES:
-            _compress(reply, headers[b"accept-encoding"])
+        if b"accept-encoding" in headers and len(reply.body) >= COMPRESS_FROM_BYTES:
+            compress(reply, headers[b"accept-encoding"])
         await reply.send(send, head_only=method == "HEAD")
 
     def close(self) -> None:
@@ -315,7 +192,7 @@ class DataPlane:
     async def _invoke(self, call: Call, engine: EndpointEngine) -> Reply:
         media_type = call.media_type
         if media_type not in invocations.JSON_TYPES and media_type != invocations.CSV_TYPE:
-            raise _Status(
+            raise StatusError(
                 415, InvalidInput("the content type is not taken", why="expected application/json or text/csv")
             )
         body = await call.body()
@@ -396,7 +273,7 @@ async def _text(text: str) -> Reply:
 
 
 async def _unload(name: str) -> Reply:
-    raise _Status(
+    raise StatusError(
         501,
         InvalidInput(
             f"'{name[:100]}' cannot be unloaded over the data plane",
@@ -404,15 +281,3 @@ async def _unload(name: str) -> Reply:
             fix="interlock endpoint rollback NAME",
         ),
     )
-
-
-def _compress(reply: Reply, accepted: bytes) -> None:
-    """Compress a body in the first way that the client takes."""
-    offered = accepted.lower()
-    if b"gzip" in offered:
-        reply.body, name = gzip.compress(reply.body, 1), b"gzip"
-    elif b"deflate" in offered:
-        reply.body, name = zlib.compress(reply.body, 1), b"deflate"
-    else:
-        return
-    reply.headers = (*reply.headers, (b"content-encoding", name), (b"vary", b"accept-encoding"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from interlock.core.errors import Refused
-from interlock.server.dataplane import DATA_LIMITS, JSON, DataPlane, Reply, encode_json
+from interlock.server.calls import JSON, Reply, encode_json
+from interlock.server.dataplane import DATA_LIMITS, DataPlane
 from interlock.server.guard import Guard
 from interlock.server.hosting import EndpointHost
 from interlock.server.http import Receive, Rejection, Scope, Send
