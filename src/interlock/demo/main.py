@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from interlock.core.refs import Ref
 from interlock.core.settings import FOLDER
 from interlock.core.units import human_count, human_seconds
 from interlock.demo import modelling, plan, preparing
@@ -13,6 +14,7 @@ from interlock.demo.endpoint_process import serve_endpoint
 from interlock.demo.narrator import Narrator
 from interlock.demo.replay import Replay
 from interlock.demo.report import Outcome, month_table, summarise
+from interlock.loop.tracing import TraceStep
 from interlock.pipelines.outcomes import PipelineRun
 from interlock.ports.dataset_store import Snapshot
 from interlock.ports.run_store import RunFilter
@@ -20,6 +22,17 @@ from interlock.server.up import PORT
 from interlock.workspace import Workspace, open_workspace
 
 FOLDER_NAME = "interlock-demo"
+TOLD = (
+    "answered_by deployment",
+    "computed_by model",
+    "asked_with dataset",
+    "produced run",
+    "trained_on dataset",
+    "derived_from labels",
+    "judged_in verdict",
+    "set_off alert",
+)
+"""Which steps of a trace the demo tells, the first of each; `interlock trace` shows all."""
 
 
 def run_demo(uri: str | None = None, *, quick: bool = False, narrator: Narrator | None = None) -> Outcome:
@@ -139,8 +152,14 @@ class _Demo:
     def _trace(self, outcome: Outcome) -> None:
         trace = self._workspace.loop.trace(outcome.example)
         self._narrator.say(f" 9 trace      {trace.ref}: {trace.title}")
-        for step in trace.back[:6]:
-            self._narrator.note(f"{'  ' * (step.depth - 1)}{step.relation} {step.ref}: {step.title}")
+        firsts: dict[str, TraceStep] = {}
+        for step in trace.back:
+            firsts.setdefault(f"{step.relation} {Ref.parse(step.ref).kind}", step)
+        for step in (firsts[kind] for kind in TOLD if kind in firsts):
+            self._narrator.note(f"{step.relation.replace('_', ' ')} {step.ref}: {step.title}")
+            for name in ("code", "library lock"):
+                if name in step.facts:
+                    self._narrator.note(f"  {name}: {step.facts[name]}", style="dim")
 
     def _end(self, outcome: Outcome) -> None:
         narrator = self._narrator
