@@ -335,6 +335,8 @@ def test_runs_are_filtered_by_the_address(page: Page) -> None:
     page.get_by_label("status").select_option("failed")
     expect(page).to_have_url(re.compile("status=failed"))
     expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="trial 2").click()
+    expect(page.get_by_role("region", name="Why it failed")).to_have_text("ValueError: depth 0")
     page.goto("/runs?kind=trial")
     expect(page.locator("tbody tr")).to_have_count(3)
 

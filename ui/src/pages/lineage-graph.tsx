@@ -6,6 +6,7 @@ import { Icon } from "../design/icon";
 import { glyphOf, loopOf } from "../design/kinds";
 import { lineageHref, shortId } from "../nav/refs";
 import { crowdHref, isCrowd } from "./crowd";
+import "./lineage.css";
 
 const RADIUS = 17;
 /** Half the room a thing takes with its words. */

@@ -4,6 +4,7 @@ import { pathOf } from "../api/client";
 import { artifactPath, Show, useResource } from "../api/resource";
 import { State } from "../design/badge";
 import { Card } from "../design/page";
+import { RefText } from "../design/ref-link";
 import { RowLink, Table } from "../design/table";
 import { duration } from "../text/format";
 
@@ -68,9 +69,9 @@ function stateOf(outcome: StepOutcome): string {
   return outcome.reused ? "reused" : "executed";
 }
 
-/** The state says `reused` and `re-ran` already; names of code and inputs stand between backticks. */
+/** The state says `reused` and `re-ran` already; names of code and inputs stand between backticks, runs by their id. */
 function Why(props: { of: StepOutcome }) {
   const text = props.of.error ?? props.of.reason.replace(/^(reused|re-ran): /, "");
-  const parts = text.split("`");
-  return <span class="why">{parts.map((part, at) => (at % 2 === 1 ? <code>{part}</code> : part))}</span>;
+  const parts = text.replace(/\brun ([0-9A-Z]{26})\b/g, "run:$1").split("`");
+  return <span class="why">{parts.map((part, at) => (at % 2 === 1 ? <code>{part}</code> : <RefText text={part} />))}</span>;
 }

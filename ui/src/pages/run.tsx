@@ -86,9 +86,25 @@ function Body(props: { detail: RunDetail }) {
     });
   return (
     <div class="stack">
-      {run.error && <Code text={run.error} label="Why it failed" />}
+      {run.error && <Failure text={run.error} />}
       <Tabs tabs={tabs} />
     </div>
+  );
+}
+
+/** Why a run failed: the last line of its traceback says it, the rest is there to be opened. */
+function Failure(props: { text: string }) {
+  const lines = props.text.trim().split("\n");
+  return (
+    <section class="problem" aria-label="Why it failed">
+      <h2>{lines.at(-1)}</h2>
+      {lines.length > 1 && (
+        <details>
+          <summary>Traceback</summary>
+          <Code text={props.text} />
+        </details>
+      )}
+    </section>
   );
 }
 

@@ -13,6 +13,7 @@ import { shortId } from "../nav/refs";
 import { query, setQuery } from "../nav/router";
 import { duration, figure, inline, plural } from "../text/format";
 import { Time } from "../text/time";
+import "./runs.css";
 
 const KINDS = ["training", "pipeline", "step", "study", "trial", "evaluation"];
 const STATUSES = ["running", "finished", "failed", "killed"];

@@ -9,6 +9,7 @@ import { RefLink, RefText } from "../design/ref-link";
 import { parseRef, traceHref } from "../nav/refs";
 import { moment, plural } from "../text/format";
 import { type Direction, relationWords } from "../text/relations";
+import "./steps.css";
 
 /** More steps than this of one kind and relation, equally far away, share a line. */
 const ALONE = 3;

@@ -7,6 +7,7 @@ import { RefLink } from "../design/ref-link";
 import { shortRef, traceHref } from "../nav/refs";
 import { fixed } from "../text/format";
 import { Time } from "../text/time";
+import "./verdicts.css";
 
 const STAGES = ["gate", "shadow", "canary"];
 
