@@ -56,6 +56,7 @@ EDGES = {
     "interlock.server.scheduler",
     "interlock.serving.engine",
     "interlock.adapters.local.executors",
+    "interlock.adapters.localfs.prediction_spool",
     "interlock.tuning.studies",
 }
 """Where a process, a thread or user code ends: only here is everything caught, and each says why."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -12,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from interlock.adapters.localfs import segments
-from interlock.core.errors import InterlockError
 from interlock.core.plain import pack
 from interlock.ports.prediction_log import (
     Feedback,
@@ -26,6 +26,7 @@ from interlock.ports.prediction_log import (
 DRAIN_EVERY_S = 0.25
 DRAIN_ROWS = 5_000
 _RETRY_EVERY_S = 2.0
+_logger = logging.getLogger(__name__)
 _opened: weakref.WeakSet[SpooledPredictionLog] = weakref.WeakSet()
 _decode = msgspec.msgpack.Decoder(list[Prediction]).decode
 
@@ -166,8 +167,9 @@ class SpooledPredictionLog(PredictionLog):
             self._hurry.clear()
             try:
                 self.flush()
-            except (InterlockError, OSError):
-                # the rows are safe in their segments, and whoever reads the log gets this error; try again later
+            except Exception as error:  # noqa: BLE001 (the edge of its thread, which must go on for the rows to move)
+                # they are safe in their segments, and whoever reads the log gets this error; try again later
+                _logger.warning("predictions wait in %s: %s", self._folder, error)
                 self._hurry.wait(_RETRY_EVERY_S)
                 self._wake.set()
 

@@ -31,6 +31,10 @@ class Readable(Protocol):
         ...
 
 
+_ROWS_PER_STATEMENT = (256, 32, 4, 1)
+"""Few sizes, so that statements stay prepared."""
+
+
 class Transaction(Readable):
     """One write transaction; everything done through it is committed together or not at all."""
 
@@ -52,6 +56,27 @@ class Transaction(Readable):
         cursor = self._connection.cursor()
         cursor.executemany(self._dialect.statement(sql), listed)
         return int(cursor.rowcount)
+
+    def insert(self, into: str, rows: Sequence[Sequence[Any]], *, then: str = "") -> int:
+        """Insert rows, many per statement; return how many were inserted or changed.
+
+        SQLite's driver gives up the interpreter lock once per statement, and beside a busy thread each time costs
+        more than the row itself.
+
+        Args:
+            into: Table and columns, as in `edges (source, target, relation)`.
+            rows: Their values.
+            then: What follows the values (`ON CONFLICT DO NOTHING`).
+        """
+        changed = start = 0
+        for size in _ROWS_PER_STATEMENT:
+            while len(rows) - start >= size:
+                part = rows[start : start + size]
+                marks = f"({', '.join('?' * len(part[0]))})"
+                sql = f"INSERT INTO {into} VALUES {', '.join([marks] * size)} {then}"
+                changed += self.execute(sql, [value for row in part for value in row])
+                start += size
+        return changed
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a query, as this transaction sees them."""

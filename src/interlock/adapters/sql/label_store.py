@@ -48,9 +48,7 @@ class SqlLabelStore(LabelStore):
         check_annotations(name, annotations)
         rows = [(name, one.id, to_micros(one.time), encode(one)) for one in annotations]
         with self._database.write() as tx:
-            return tx.many(
-                "INSERT INTO annotations (name, id, time, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
-            )
+            return tx.insert("annotations (name, id, time, record)", rows, then="ON CONFLICT DO NOTHING")
 
     def freeze(self, name: str, *, as_of: datetime, edges: Sequence[Edge] = ()) -> LabelSet:
         moment = aware(as_of)

@@ -34,6 +34,7 @@ SCHEMA = (
         endpoint TEXT NOT NULL, counted TEXT NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (endpoint, counted))""",
 )
 
+_COLUMNS = "id, model, endpoint, role, event_time, served_at, record"
 _JUDGED = (
     "SELECT predictions.record, feedback.record FROM predictions "
     "LEFT JOIN feedback ON feedback.prediction = predictions.id"
@@ -65,11 +66,7 @@ class SqlPredictionLog(PredictionLog):
             groups[row.endpoint, f"{row.model} {row.role}"].append(columns)
         with self._database.write() as tx:
             for (endpoint, counted), group in groups.items():
-                added = tx.many(
-                    """INSERT INTO predictions (id, model, endpoint, role, event_time, served_at, record)
-                    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-                    group,
-                )
+                added = tx.insert(f"predictions ({_COLUMNS})", group, then="ON CONFLICT DO NOTHING")
                 _count(tx, endpoint, counted, added)
 
     def find(self, prediction_id: str) -> list[JudgedPrediction]:
@@ -101,10 +98,10 @@ class SqlPredictionLog(PredictionLog):
                     first[endpoint] += held is None
                 else:
                     duplicates += 1
-            tx.many(
-                """INSERT INTO feedback (prediction, record) VALUES (?, ?)
-                ON CONFLICT (prediction) DO UPDATE SET record = excluded.record""",
+            tx.insert(
+                "feedback (prediction, record)",
                 [(prediction, encode(truth)) for prediction, truth in stands.items()],
+                then="ON CONFLICT (prediction) DO UPDATE SET record = excluded.record",
             )
             for endpoint, count in sorted(accepted.items()):
                 _count(tx, endpoint, _FEEDBACK, first[endpoint])
