@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 # what the web UI is built from; a change rebuilds it at the next install
-UI := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
+UI := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -name __pycache__ -prune -o -type f -print 2>/dev/null)
 PACKAGING := pyproject.toml $(wildcard hatch_build.py)
 BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 PYTEST := $(BIN)/python -m pytest
