@@ -271,7 +271,6 @@ export interface RunDetail {
   run: Run
   children: Run[]
   artifacts: ArtifactEntry[]
-  diff: string | null
 }
 
 /** `GET /api/v1/runs/{id}/metrics/{key}`: parallel arrays; times in microseconds since 1970 UTC. */

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from interlock.core.hashing import DIGEST_PATTERN
 from interlock.ports.run_store import Run, RunFilter
-from interlock.ports.stores import Stores
 from interlock.server.view_routes import Limit, NoQuery, Source, View
 from interlock.server.views import RunDetail, Series
 
 CHILDREN = 500
-DIFF_BYTES = 1 << 20
 
 
 class RunsQuery(msgspec.Struct, frozen=True):
@@ -32,14 +29,13 @@ def list_runs(source: Source, query: RunsQuery) -> list[Run]:
 
 
 def get_run(source: Source, query: NoQuery, *, run_id: str) -> RunDetail:
-    """Return a run with its children, its files and the uncommitted diff it ran with."""
+    """Return a run with its children and its files."""
     runs = source.stores.runs
     run = runs.get(run_id)
     return RunDetail(
         run=run,
         children=tuple(runs.runs(where=RunFilter(parent=run_id), limit=CHILDREN)),
         artifacts=tuple(runs.artifacts(run_id)),
-        diff=_diff(source.stores, run),
     )
 
 
@@ -52,13 +48,6 @@ def get_series(source: Source, query: NoQuery, *, run_id: str, key: str) -> Seri
         values=tuple(point.value for point in points),
         times=tuple(point.time for point in points),
     )
-
-
-def _diff(stores: Stores, run: Run) -> str | None:
-    digest = run.code.get("diff")
-    if not isinstance(digest, str) or not DIGEST_PATTERN.fullmatch(digest) or stores.artifacts.find(digest) is None:
-        return None
-    return stores.artifacts.get(digest)[:DIFF_BYTES].decode("utf-8", errors="replace")
 
 
 VIEWS = (

@@ -32,7 +32,6 @@ class RunDetail(msgspec.Struct, frozen=True):
     run: Run
     children: tuple[Run, ...]
     artifacts: tuple[ArtifactEntry, ...]
-    diff: str | None
 
 
 class Series(msgspec.Struct, frozen=True):

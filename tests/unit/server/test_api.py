@@ -62,12 +62,12 @@ class TestLoop:
 class TestRuns:
     @pytest.fixture(autouse=True)
     def _filled(self, stores: Stores) -> None:
-        diff = stores.artifacts.put("-old\n+nëw\n".encode()).digest
-        stores.runs.create(run("01A", code={"commit": "abc", "diff": diff}))
+        digest = stores.artifacts.put(b"hello world").digest
+        stores.runs.create(run("01A", code={"commit": "abc"}))
         stores.runs.create(run("01B", kind="trial", parent="01A"))
-        stores.runs.create(run("01C", experiment="fare", code={"diff": "/etc/passwd"}))
+        stores.runs.create(run("01C", experiment="fare"))
         points = tuple(MetricPoint("train/loss", value, step, 7) for step, value in ((2, 0.5), (1, 0.7)))
-        stores.runs.log("01A", RunBatch(metrics=points, artifacts=(ArtifactEntry("m.txt", diff, 11),)))
+        stores.runs.log("01A", RunBatch(metrics=points, artifacts=(ArtifactEntry("m.txt", digest, 11),)))
 
     @pytest.mark.parametrize(
         ("query", "ids"),
@@ -84,14 +84,10 @@ class TestRuns:
     def test_they_are_filtered_and_paged(self, get: Get, query: str, ids: list[str]) -> None:
         assert [one.id for one in get(f"/api/v1/runs{query}").json(list[Run])] == ids
 
-    def test_one_has_children_files_and_its_diff(self, get: Get) -> None:
+    def test_one_has_children_and_files(self, get: Get) -> None:
         detail = get("/api/v1/runs/01A").json(RunDetail)
         assert [child.id for child in detail.children] == ["01B"]
         assert [entry.path for entry in detail.artifacts] == ["m.txt"]
-        assert detail.diff == "-old\n+nëw\n"
-
-    def test_a_diff_that_is_no_address_is_not_followed(self, get: Get) -> None:
-        assert get("/api/v1/runs/01C").json(RunDetail).diff is None
 
     def test_a_series_is_ordered_and_says_nan_as_null(self, stores: Stores, get: Get) -> None:
         stores.runs.log("01A", RunBatch(metrics=(MetricPoint("train/loss", float("nan"), 3, 7),)))
