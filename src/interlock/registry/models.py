@@ -106,13 +106,7 @@ class Models:
         settings: dict[str, Any] = {"trusted_types": sorted(trusted_types)} if trusted_types else {}
         predictor = self._packaged(skops, signature, settings, model=model, table=table, plain=plain)
         answers = ask(predictor, plain, signature)
-        compiled, problem = compile_model(model, signature=signature, answers=answers, runtime=self._runtimes["onnx"])
-        if compiled is None and (without := answers.without_new_gaps(signature)) is not answers:
-            # what a gap means where the example has none is the model's accident; a compiled form need not share it
-            compiled, problem = compile_model(
-                model, signature=signature, answers=without, runtime=self._runtimes["onnx"]
-            )
-            answers = without if compiled else answers
+        compiled, problem, answers = self._compiled(model, signature, answers)
         signature = _with_nullable(signature, answers)
         run_id = Ref.parse(run, kind="run").name if run else None
         created_at = self._clock.now()
@@ -143,13 +137,27 @@ class Models:
             },
         )
         card = write_card(draft, estimator=_title(model), inputs=inputs, example=plain, facts=card_facts or {})
-        shown = {key: values[:EXAMPLE_ROWS] for key, values in plain.items()}
-        draft = msgspec.structs.replace(
+        draft = self._described(draft, card, plain)
+        return self._store.add_version(draft, edges=[Edge(str(Ref.parse(ref)), "", "trained_on") for ref in inputs])
+
+    def _compiled(self, model: Any, signature: Signature, answers: Answers) -> tuple[Compiled | None, str, Answers]:
+        """Compile the model if that agrees with it; return also why not, and the answers that were compared."""
+        runtime = self._runtimes["onnx"]
+        compiled, problem = compile_model(model, signature=signature, answers=answers, runtime=runtime)
+        if compiled is None and (without := answers.without_new_gaps(signature)) is not answers:
+            # what a gap means where the example has none is the model's accident; a compiled form need not share it
+            compiled, problem = compile_model(model, signature=signature, answers=without, runtime=runtime)
+            answers = without if compiled else answers
+        return compiled, problem, answers
+
+    def _described(self, draft: ModelVersion, card: str, example: Mapping[str, list[Any]]) -> ModelVersion:
+        """Store the card and the first rows of the example, and name them in the draft."""
+        shown = {key: values[:EXAMPLE_ROWS] for key, values in example.items()}
+        return msgspec.structs.replace(
             draft,
             card=self._artifacts.put(card.encode()).digest,
             example=self._artifacts.put(msgspec.json.encode(shown)).digest,
         )
-        return self._store.add_version(draft, edges=[Edge(str(Ref.parse(ref)), "", "trained_on") for ref in inputs])
 
     def resolve(self, ref: str) -> ModelVersion:
         """Return the version a Ref (or a bare model name) means: by number, by alias, else the newest.
