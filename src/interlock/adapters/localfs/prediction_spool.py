@@ -77,8 +77,11 @@ class SpooledPredictionLog(PredictionLog):
         check_predictions(predictions)
         payload = pack(predictions)
         with self._append_lock:
+            if self._segment is not None and not self._segment.has_room(payload):
+                self._seal()
+                self._hurry.set()
             if self._segment is None:
-                self._segment = segments.Segment(self._folder)
+                self._segment = segments.Segment(self._folder, room_for=len(payload))
                 self._start()
                 self._wake.set()
             self._segment.append(payload)

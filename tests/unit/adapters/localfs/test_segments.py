@@ -10,7 +10,7 @@ import pytest
 
 from interlock.adapters.localfs import segments
 from interlock.adapters.localfs.disk import wait_for_lock
-from interlock.adapters.localfs.segments import Segment, frames, left_over, read, take
+from interlock.adapters.localfs.segments import SEGMENT_BYTES, Segment, frames, left_over, read, take
 from interlock.core.errors import StorageFull
 
 
@@ -28,10 +28,32 @@ def contents(path: Path) -> list[bytes]:
 
 def test_frames_are_read_as_written(tmp_path: Path) -> None:
     segment = Segment(tmp_path)
-    for payload in (b"one", b"", b"three" * 1000):
+    for payload in (b"one", b"two" * 1000):
         segment.append(payload)
-    assert segment.path.read_bytes() == frame(b"one") + frame(b"") + frame(b"three" * 1000)
-    assert contents(segment.path) == [b"one", b"", b"three" * 1000]
+    written = frame(b"one") + frame(b"two" * 1000)
+    assert segment.path.read_bytes().rstrip(b"\0") == written
+    assert contents(segment.path) == [b"one", b"two" * 1000]
+    segment.close()
+    assert contents(segment.path) == [b"one", b"two" * 1000]
+
+
+def test_a_segment_has_its_size_from_the_start_and_says_when_it_is_full(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    assert segment.path.stat().st_size == SEGMENT_BYTES
+    large = b"x" * (SEGMENT_BYTES - 8)
+    assert segment.has_room(large)
+    assert not segment.has_room(large + b"x")
+    segment.append(large)
+    assert not segment.has_room(b"x")
+    assert contents(segment.path) == [large]
+    segment.close()
+
+
+def test_a_segment_is_made_for_a_payload_of_any_size(tmp_path: Path) -> None:
+    payload = b"x" * (2 * SEGMENT_BYTES)
+    segment = Segment(tmp_path, room_for=len(payload))
+    segment.append(payload)
+    assert contents(segment.path) == [payload]
     segment.close()
 
 
@@ -77,16 +99,12 @@ def test_segments_are_listed_oldest_first_and_foreign_files_ignored(tmp_path: Pa
         segment.close()
 
 
-def test_a_full_disk_cuts_the_segment_back(tmp_path: Path) -> None:
-    segment = Segment(tmp_path)
-    segment.append(b"kept")
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SEGMENT_BYTES // 2, hard))
     try:
         with pytest.raises(StorageFull, match="spool"):
-            segment.append(b"x" * 8192)
+            Segment(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    segment.append(b"next")
-    assert contents(segment.path) == [b"kept", b"next"]
-    segment.close()
+    assert left_over(tmp_path) == []
