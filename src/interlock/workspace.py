@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from interlock.registry.models import Models
     from interlock.serving.loading import ModelLoader
     from interlock.tuning.studies import Studies
+
+
+PLUG_INS = "interlock.adapters"
+"""The entry-point group in which other packages name the stores they bring, by URI scheme."""
 
 
 class Workspace:
@@ -243,8 +248,8 @@ def open_workspace(
     """Open a workspace, making it if it does not exist yet.
 
     Args:
-        uri: A folder, `postgresql://…`, `http://…` or `memory:`; by default `INTERLOCK_URI`, else the folder
-            `.interlock` here or above, found upwards like `.git`.
+        uri: A folder, `postgresql://…`, `http://…`, `memory:`, or a scheme that another package plugs in; by default
+            `INTERLOCK_URI`, else the folder `.interlock` here or above, found upwards like `.git`.
         actor: Who is working; written into every event.
         create: Whether a missing folder is made.
         clock: What tells the time, where that is not the machine's clock.
@@ -268,11 +273,7 @@ def open_workspace(
     if scheme in ("http", "https"):
         return _open_remote(where, clock=ticking, cache=_cache_folder(where, env), token=env.get("INTERLOCK_TOKEN"))
     if scheme not in ("", "file"):
-        raise InvalidInput(
-            f"'{where}' has an unknown scheme",
-            why=f"'{scheme}' is none of: a folder, postgresql://, http://, https://, memory:",
-            fix="interlock --dir FOLDER …",
-        )
+        return _open_plugged_in(where, scheme, actor=actor, clock=ticking, cache=_cache_folder(where, env))
     folder = Path(urlsplit(where).path if scheme == "file" else where).expanduser()
     return _open_folder(folder, actor=actor, create=create, clock=ticking)
 
@@ -329,6 +330,24 @@ def _open_remote(uri: str, *, clock: Clock, cache: Path, token: str | None) -> W
     from interlock.adapters.remote.stores import remote_stores
 
     return Workspace(uri, folder=cache, stores=remote_stores(uri, token=token), clock=clock)
+
+
+def _open_plugged_in(uri: str, scheme: str, *, actor: str, clock: Clock, cache: Path) -> Workspace:
+    """Open a workspace whose stores come from another package.
+
+    The package names, in the entry-point group `interlock.adapters`, a function under the scheme it serves; it is
+    called with the URI, `actor=` and `clock=`, and returns `Stores`.
+    """
+    known = {point.name: point for point in entry_points(group=PLUG_INS)}
+    if scheme not in known:
+        raise InvalidInput(
+            f"'{uri}' has an unknown scheme",
+            why=f"'{scheme}' is none of: a folder, postgresql, http, https, memory"
+            + "".join(f", {name}" for name in sorted(known)),
+            fix="interlock --dir FOLDER …",
+        )
+    stores: Stores = known[scheme].load()(uri, actor=actor, clock=clock)
+    return Workspace(uri, folder=cache, stores=stores, clock=clock)
 
 
 def _cache_folder(uri: str, env: Mapping[str, str]) -> Path:

@@ -91,6 +91,29 @@ def test_an_unknown_scheme_is_refused() -> None:
         open_workspace("mysql://host/db")
 
 
+def test_another_package_can_bring_the_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an installed package does: a distribution on the path with the entry point in its metadata."""
+    (tmp_path / "elsewhere.py").write_text(
+        "from interlock.adapters.memory.stores import memory_stores\n"
+        "def open_stores(uri, *, actor, clock):\n"
+        "    stores = memory_stores(actor=actor, clock=clock)\n"
+        "    stores.journal.append('run.started', 'run:a', payload={'uri': uri})\n"
+        "    return stores\n"
+    )
+    metadata = tmp_path / "elsewhere-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[interlock.adapters]\nelsewhere = elsewhere:open_stores\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with open_workspace("elsewhere://there", actor="ada", environ=environ) as workspace:
+        (event,) = workspace.stores.journal.events()
+    assert (event.actor, event.payload) == ("ada", {"uri": "elsewhere://there"})
+    with pytest.raises(InvalidInput) as caught:
+        open_workspace("nowhere://there", environ=environ)
+    assert "elsewhere" in caught.value.why
+
+
 def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     environ = {"XDG_CACHE_HOME": str(tmp_path)}
     with open_workspace("http://127.0.0.1:9", environ=environ) as workspace, pytest.raises(Unavailable):
