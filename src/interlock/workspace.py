@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -338,6 +337,8 @@ def _open_plugged_in(uri: str, scheme: str, *, actor: str, clock: Clock, cache: 
     The package names, in the entry-point group `interlock.adapters`, a function under the scheme it serves; it is
     called with the URI, `actor=` and `clock=`, and returns `Stores`.
     """
+    from importlib.metadata import entry_points
+
     known = {point.name: point for point in entry_points(group=PLUG_INS)}
     if scheme not in known:
         raise InvalidInput(
