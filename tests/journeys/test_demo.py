@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from interlock.ports.run_store import RunFilter
 from interlock.workspace import open_workspace
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,14 @@ def test_the_quick_demo_tells_the_whole_story(whole: tuple[Path, dict[str, Any]]
         (storm,) = workspace.data.quarantine(snapshot.ref).to_pylist()  # type: ignore[union-attr]
         assert storm["wind_speed"] > 1000
         assert storm["broken_rules"] == "wind_speed in range"
+        edited, again, first = workspace.stores.runs.runs(where=RunFilter(kind="pipeline"), limit=3)
+        reasons = {step.step: step.reason for step in workspace.pipelines.outcomes(edited.id)}
+        assert reasons["train"] == "re-ran: function `flight_delay.classifier` changed"
+        assert reasons["evaluate"] == "re-ran: input `model` changed"
+        assert reasons["labelled"].startswith("reused: ")
+        assert all(step.reused for step in workspace.pipelines.outcomes(again.id))
+        assert not any(step.reused for step in workspace.pipelines.outcomes(first.id))
+        assert "code/uncommitted.diff" in {entry.path for entry in workspace.stores.runs.artifacts(edited.id)}
         trace = workspace.loop.trace(outcome["example"])
         kinds = {step.ref.partition(":")[0] for step in trace.back}
         assert {"deployment", "model", "run", "dataset", "feature", "verdict"} <= kinds

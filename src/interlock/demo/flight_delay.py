@@ -64,12 +64,18 @@ def period(table: pa.Table, *, start: str, end: str) -> pa.Table:
     return table.filter(inside)
 
 
+def classifier(strength: float) -> object:
+    """Return what is fitted to the prepared columns."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, max_iter=300)
+
+
 @step
 def train(table: pa.Table, *, strength: float) -> object:
     """Fit a logistic regression on scaled numbers and one-hot words."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -81,7 +87,7 @@ def train(table: pa.Table, *, strength: float) -> object:
                 ("words", OneHotEncoder(handle_unknown="ignore", min_frequency=20), WORDS),
             ]
         ),
-        LogisticRegression(C=strength, max_iter=300),
+        classifier(strength),
     )
     return model.fit(frame, table["truth"].to_numpy())
 

@@ -115,7 +115,7 @@ class _Demo:
             finally:
                 file.write_text(before, encoding="utf-8")
             said.append(f"{modelling.describe_run(first)}; again: {modelling.describe_run(second)}")
-            said.append(f"after an edit: {modelling.describe_run(edited)}")
+            said.append(f"after an edit to a helper: {modelling.describe_run(edited)}")
             said += [f"  {step.step}: {step.reason}" for step in edited.steps]
 
     def _train(self, file: Path, features: Snapshot) -> PipelineRun:

@@ -24,7 +24,7 @@ from interlock.tuning.spaces import Float
 from interlock.tuning.studies import Study
 from interlock.workspace import Workspace
 
-EDIT = ("LATE_AFTER_MIN = 15", "LATE_AFTER_MIN = 30")
+EDIT = ("max_iter=300", "max_iter=200")
 PROJECT_FILE = "flight_delay.py"
 
 
@@ -57,7 +57,7 @@ def load_project(file: Path) -> ModuleType:
 
 
 def edit(file: Path) -> str:
-    """Change one constant of the project; return the text that was there."""
+    """Change one helper of the project; return the text that was there."""
     before = file.read_text(encoding="utf-8")
     file.write_text(before.replace(*EDIT), encoding="utf-8")
     return before
