@@ -11,7 +11,8 @@ import numpy as np
 from interlock.core.errors import InvalidInput, SchemaMismatch, did_you_mean
 from interlock.core.ids import new_id
 from interlock.loop.ground import Ground
-from interlock.monitoring.auc import delong, delong_paired
+from interlock.monitoring.auc import Difference, delong, delong_paired
+from interlock.monitoring.intervals import Interval
 from interlock.ports.model_store import GateCheck, ModelVersion, Verdict
 from interlock.serving.loading import LoadedModel
 
@@ -108,6 +109,21 @@ def score_table(model: LoadedModel, table: pa.Table) -> np.ndarray[Any, np.dtype
     return np.asarray(model.predictor.predict(columns, rows=table.num_rows)[SCORE], dtype=np.float64)
 
 
+def checked(
+    name: str, figure: Interval | Difference, *, threshold: float, passed: bool, told: str, failing: str
+) -> GateCheck:
+    """Return a rule's outcome around a figure; `told` says what was seen, `failing` goes on with what was wrong."""
+    return GateCheck(
+        name=name,
+        passed=passed,
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
+        threshold=threshold,
+        detail=told if passed else told + failing,
+    )
+
+
 def _truth(table: pa.Table, label: str) -> np.ndarray[Any, np.dtype[np.int8]]:
     if label not in table.column_names:
         raise InvalidInput(
@@ -126,32 +142,26 @@ def _truth(table: pa.Table, label: str) -> np.ndarray[Any, np.dtype[np.int8]]:
 def _floor_check(truth: Any, scores: Any, policy: GatePolicy) -> GateCheck:
     interval = delong(truth, scores, level=policy.level)
     assert interval is not None
-    passed = interval.low >= policy.floor
-    return GateCheck(
-        name="auc",
-        passed=passed,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
+    return checked(
+        "auc",
+        interval,
         threshold=policy.floor,
-        detail=f"AUC {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}] on {len(truth):,} held-back rows"
-        + ("" if passed else f" does not reach the floor of {policy.floor:.3f}"),
+        passed=interval.low >= policy.floor,
+        told=f"AUC {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}] on {len(truth):,} held-back rows",
+        failing=f" does not reach the floor of {policy.floor:.3f}",
     )
 
 
 def _gain_check(truth: Any, scores: Any, rival: Any, policy: GatePolicy) -> GateCheck:
     gain = delong_paired(truth, scores, rival, level=policy.level)
     assert gain is not None
-    passed = gain.low > policy.margin
-    return GateCheck(
-        name="auc gain over champion",
-        passed=passed,
-        value=gain.value,
-        low=gain.low,
-        high=gain.high,
+    return checked(
+        "auc gain over champion",
+        gain,
         threshold=policy.margin,
-        detail=f"AUC gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] on {len(truth):,} held-back rows"
-        + ("" if passed else f" is not surely above {policy.margin:+.4f}"),
+        passed=gain.low > policy.margin,
+        told=f"AUC gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] on {len(truth):,} held-back rows",
+        failing=f" is not surely above {policy.margin:+.4f}",
     )
 
 
@@ -174,14 +184,11 @@ def _slice_check(name: str, truth: Sequence[int], scores: Any, rival: Any, polic
     gain = delong_paired(truth, scores, rival, level=policy.level)
     if gain is None:
         return None
-    passed = gain.high >= -policy.slice_loss
-    return GateCheck(
-        name=name,
-        passed=passed,
-        value=gain.value,
-        low=gain.low,
-        high=gain.high,
+    return checked(
+        name,
+        gain,
         threshold=-policy.slice_loss,
-        detail=f"{name}: {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] on {len(truth):,} rows"
-        + ("" if passed else f" loses more than {policy.slice_loss:.4f}"),
+        passed=gain.high >= -policy.slice_loss,
+        told=f"{name}: {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] on {len(truth):,} rows",
+        failing=f" loses more than {policy.slice_loss:.4f}",
     )

@@ -26,14 +26,29 @@ ID, TIME, TRUTH = "prediction_id", "event_time", "truth"
 
 
 def judged_rows(
-    ground: Ground, endpoint: str, *, start: datetime, end: datetime, known_by: datetime
+    ground: Ground,
+    endpoint: str,
+    *,
+    start: datetime,
+    end: datetime,
+    model: str | None = None,
+    known_by: datetime | None = None,
 ) -> Iterator[JudgedPrediction]:
-    """Yield the answers callers saw in a period, by event time, whose truth was known by a moment."""
+    """Yield a period's answers whose truth is known, by event time.
+
+    Args:
+        ground: The workspace.
+        endpoint: Name of the endpoint.
+        start: First event time.
+        end: The event time before which it ends.
+        model: Only this version's answers, shadows too; without it, the answers that callers saw.
+        known_by: Only where the truth was known by then.
+    """
     after: tuple[int, str] | None = None
     while True:
-        page = ground.stores.predictions.window(endpoint, start=start, end=end, after=after, limit=PAGE)
+        page = ground.stores.predictions.window(endpoint, start=start, end=end, model=model, after=after, limit=PAGE)
         for row in page:
-            if row.feedback is not None and from_micros(row.feedback.known_at) <= known_by:
+            if row.feedback is not None and (known_by is None or from_micros(row.feedback.known_at) <= known_by):
                 yield row
         if len(page) < PAGE:
             return

@@ -17,15 +17,15 @@ from interlock.core.clock import from_micros, to_micros
 from interlock.core.errors import Conflict
 from interlock.core.ids import new_id
 from interlock.core.refs import Ref
+from interlock.loop.gates import SCORE, checked
 from interlock.loop.ground import Ground
+from interlock.loop.outcomes import judged_rows
 from interlock.monitoring.auc import delong, delong_paired
 from interlock.ports.deployment_store import Deployment
 from interlock.ports.model_store import GateCheck, Verdict
-from interlock.ports.prediction_log import JudgedPrediction
 from interlock.serving.rollout import begin_canary, begin_shadow, promote, roll_back
 
 Stage = Literal["shadow", "canary", "promoted", "rolled_back"]
-PAGE = 10_000
 ALIAS = "champion"
 
 
@@ -223,18 +223,12 @@ class Rollouts:
 
     def _judged(self, endpoint: str, model: str, start: datetime, end: datetime) -> dict[str, tuple[int, float]]:
         """Return truth and score by prediction id, for those whose truth is known."""
-        found: dict[str, tuple[int, float]] = {}
-        after: tuple[int, str] | None = None
-        while True:
-            page: list[JudgedPrediction] = self._ground.stores.predictions.window(
-                endpoint, start=start, end=end, model=model, after=after, limit=PAGE
-            )
-            for row in page:
-                if row.feedback is not None:
-                    found[row.prediction.id] = (int(row.feedback.truth), float(row.prediction.outputs["probability"]))
-            if len(page) < PAGE:
-                return found
-            after = (page[-1].prediction.event_time, page[-1].prediction.id)
+        rows = judged_rows(self._ground, endpoint, start=start, end=end, model=model)
+        return {
+            row.prediction.id: (int(row.feedback.truth), float(row.prediction.outputs[SCORE]))
+            for row in rows
+            if row.feedback is not None
+        }
 
 
 def _paired_check(
@@ -250,16 +244,14 @@ def _paired_check(
     )
     if gain is None:
         return None
-    passed = gain.low >= -policy.tolerance
-    return GateCheck(
-        name="shadow: auc gain over live",
-        passed=passed,
-        value=gain.value,
-        low=gain.low,
-        high=gain.high,
+    return checked(
+        "shadow: auc gain over live",
+        gain,
         threshold=-policy.tolerance,
-        detail=f"in the shadow AUC gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] "
-        f"on {len(both):,} live requests" + ("" if passed else f" may lose more than {policy.tolerance:.3f}"),
+        passed=gain.low >= -policy.tolerance,
+        told=f"in the shadow AUC gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] "
+        f"on {len(both):,} live requests",
+        failing=f" may lose more than {policy.tolerance:.3f}",
     )
 
 
@@ -276,14 +268,12 @@ def _unpaired_check(
             return None
         ends.append(interval)
     mine, live = ends
-    passed = mine.high >= live.low - policy.tolerance
-    return GateCheck(
-        name="canary: auc beside live",
-        passed=passed,
-        value=mine.value,
-        low=mine.low,
-        high=mine.high,
+    return checked(
+        "canary: auc beside live",
+        mine,
         threshold=live.low - policy.tolerance,
-        detail=f"as canary AUC {mine.value:.3f} [{mine.low:.3f}, {mine.high:.3f}] on {len(ours):,} answers, "
-        f"live {live.value:.3f}" + ("" if passed else ": clearly worse"),
+        passed=mine.high >= live.low - policy.tolerance,
+        told=f"as canary AUC {mine.value:.3f} [{mine.low:.3f}, {mine.high:.3f}] on {len(ours):,} answers, "
+        f"live {live.value:.3f}",
+        failing=": clearly worse",
     )
