@@ -18,10 +18,10 @@ export HOME := $(CURDIR)/$(VENV)/home
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 endif
 
-.PHONY: help install demo up test check fix bench docs map ui locks chromium clean
+.PHONY: help install demo up test check fix bench conformance docs map ui locks chromium clean
 
 help: ## Say what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.stamp-test chromium ## Make .venv with the package and what its tests need.
 
@@ -45,6 +45,9 @@ fix: $(VENV)/.stamp-test ## Format the code and mend what lint can mend.
 
 bench: $(VENV)/.stamp-test ## Print every benchmark table.
 	@for table in $(BENCHMARKS); do echo; echo "== $$table"; $(BIN)/python $$table || exit 1; done
+
+conformance: $(VENV)/.stamp-test ## Run MLflow's own tests against its server and ours (clones them; hours).
+	$(BIN)/python -m scripts.mlflow_conformance $(ARGS)
 
 docs: map ## Write the generated pages: the map and the reference.
 	$(BIN)/python scripts/make_reference.py

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from interlock.pipelines.steps import step as step
     from interlock.ports.feature_store import FeatureView as FeatureView
     from interlock.workspace import Workspace as Workspace
+    from interlock.workspace import autolog as autolog
     from interlock.workspace import open_workspace as open  # noqa: A004 (people write interlock.open)
     from interlock.workspace import run as run
 
@@ -25,6 +26,7 @@ _FACE = {
     "InterlockError": "interlock.core.errors:InterlockError",
     "Ref": "interlock.core.refs:Ref",
     "Workspace": "interlock.workspace:Workspace",
+    "autolog": "interlock.workspace:autolog",
     "open": "interlock.workspace:open_workspace",
     "pipeline": "interlock.pipelines.graphs:pipeline",
     "run": "interlock.workspace:run",
@@ -37,6 +39,7 @@ __all__ = [
     "Ref",
     "Workspace",
     "__version__",
+    "autolog",
     "open",
     "pipeline",
     "run",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
 from interlock.core.clock import Clock, SystemClock
@@ -24,7 +25,8 @@ from interlock.ports.stores import Stores
 
 if TYPE_CHECKING:
     from interlock.data.snapshots import Datasets
-    from interlock.experiments.tracking import ActiveRun, Experiments
+    from interlock.experiments.active import ActiveRun
+    from interlock.experiments.tracking import Experiments
     from interlock.features.views import Features
     from interlock.labels.labels import Labels
     from interlock.loop.loop import Loop
@@ -32,10 +34,19 @@ if TYPE_CHECKING:
     from interlock.pipelines.runner import Pipelines
     from interlock.ports.executor import Executor
     from interlock.ports.model_runtime import ModelRuntime
+    from interlock.ports.run_spool import RunSpool
+    from interlock.ports.shared_commit import SharedCommit
     from interlock.registry.models import Models
     from interlock.serving.loading import ModelLoader
     from interlock.tuning.studies import Studies
 
+
+RUN_SPOOL = "runs"
+"""The folder, in that of a workspace, where runs write first."""
+
+_OPEN_PATIENCE_S = 3.0
+_Params = ParamSpec("_Params")
+_Result = TypeVar("_Result")
 
 PLUG_INS = "interlock.adapters"
 """The entry-point group in which other packages name the stores they bring, by URI scheme."""
@@ -51,6 +62,7 @@ class Workspace:
         folder: Local folder for caches, spools and the secret.
         stores: One of each store.
         clock: What tells it the time.
+        commits: What commits the writes of several calls together, if the stores can.
         on_close: Closes what it stands on.
 
     Example:
@@ -66,12 +78,14 @@ class Workspace:
         folder: Path,
         stores: Stores,
         clock: Clock,
+        commits: SharedCommit | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.uri = uri
         self.folder = folder
         self.stores = stores
         self.clock = clock
+        self.commits = commits
         self._on_close = on_close
 
     def __enter__(self) -> Workspace:
@@ -88,6 +102,8 @@ class Workspace:
         closing, self._on_close = self._on_close, None
         if "executor" in self.__dict__:
             self.executor.close()
+        if self.__dict__.get("run_spool") is not None:
+            self.__dict__["run_spool"].close()
         if closing is not None:
             closing()
 
@@ -136,7 +152,26 @@ class Workspace:
         from interlock.experiments.tracking import Experiments
 
         return Experiments(
-            self.stores.runs, self.stores.artifacts, self.stores.journal, clock=self.clock, project=self.project
+            self.stores.runs,
+            self.stores.artifacts,
+            self.stores.journal,
+            clock=self.clock,
+            project=self.project,
+            spool=self.run_spool,
+        )
+
+    @cached_property
+    def run_spool(self) -> RunSpool | None:
+        """Where runs write first; none for a workspace in memory, which does not outlive its process anyway."""
+        from interlock.adapters.localfs.artifact_store import LocalArtifactStore
+        from interlock.adapters.localfs.run_spool import LocalRunSpool
+
+        if self.uri.startswith("memory:"):
+            return None
+        return LocalRunSpool(
+            self.folder / RUN_SPOOL,
+            lambda: (self.stores.runs, self.stores.artifacts),
+            keeps_contents=not isinstance(self.stores.artifacts, LocalArtifactStore),
         )
 
     @cached_property
@@ -268,13 +303,23 @@ def open_workspace(
     if scheme == "memory":
         return _open_memory(where, actor=actor, clock=ticking)
     if scheme in ("postgresql", "postgres"):
-        return _open_postgres(where, actor=actor, clock=ticking, cache=_cache_folder(where, env))
-    if scheme in ("http", "https"):
-        return _open_remote(where, clock=ticking, cache=_cache_folder(where, env), token=env.get("INTERLOCK_TOKEN"))
-    if scheme not in ("", "file"):
-        return _open_plugged_in(where, scheme, actor=actor, clock=ticking, cache=_cache_folder(where, env))
-    folder = Path(urlsplit(where).path if scheme == "file" else where).expanduser()
-    return _open_folder(folder, actor=actor, create=create, clock=ticking)
+        opened = _open_postgres(where, actor=actor, clock=ticking, cache=_cache_folder(where, env))
+    elif scheme in ("http", "https"):
+        token = env.get("INTERLOCK_TOKEN")
+        opened = _open_remote(where, clock=ticking, cache=_cache_folder(where, env), token=token)
+    elif scheme not in ("", "file"):
+        opened = _open_plugged_in(where, scheme, actor=actor, clock=ticking, cache=_cache_folder(where, env))
+    else:
+        folder = Path(urlsplit(where).path if scheme == "file" else where).expanduser()
+        opened = _open_folder(folder, actor=actor, create=create, clock=ticking)
+    _fetch_what_is_left_over(opened, patience_s=1.0 if scheme in ("", "file") else 0.0)
+    return opened
+
+
+def _fetch_what_is_left_over(workspace: Workspace, *, patience_s: float) -> None:
+    """Take in what runs wrote whose process is gone, or that were cut off from their store."""
+    if (workspace.folder / RUN_SPOOL).is_dir() and workspace.run_spool is not None and workspace.run_spool.is_used:
+        workspace.run_spool.settle(patience_s=patience_s)
 
 
 def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Workspace:
@@ -297,7 +342,8 @@ def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Wor
         spool = SpooledPredictionLog(plain.predictions, folder / "predictions")
         opened.callback(spool.close)
         stores = replace(plain, predictions=spool)
-        return Workspace(str(folder), folder=folder, stores=stores, clock=clock, on_close=opened.pop_all().close)
+        close = opened.pop_all().close
+        return Workspace(str(folder), folder=folder, stores=stores, clock=clock, commits=database, on_close=close)
 
 
 def _open_memory(uri: str, *, actor: str, clock: Clock) -> Workspace:
@@ -322,7 +368,8 @@ def _open_postgres(uri: str, *, actor: str, clock: Clock, cache: Path) -> Worksp
     from interlock.adapters.sql.stores import sql_stores
 
     database = Database(PostgresDialect(uri), actor=actor, clock=clock)
-    return Workspace(uri, folder=cache, stores=sql_stores(database), clock=clock, on_close=database.close)
+    stores = sql_stores(database)
+    return Workspace(uri, folder=cache, stores=stores, clock=clock, commits=database, on_close=database.close)
 
 
 def _open_remote(uri: str, *, clock: Clock, cache: Path, token: str | None) -> Workspace:
@@ -360,12 +407,78 @@ def _cache_folder(uri: str, env: Mapping[str, str]) -> Path:
 
 @lru_cache(maxsize=4)
 def _shared(uri: str) -> Workspace:
-    return open_workspace(uri)
+    """Return the workspace that this process uses for its runs; one that does not answer costs it nothing."""
+    from interlock.core.errors import Overloaded, TimedOut, Unavailable
+    from interlock.experiments.asking import asked
+
+    if not uri.startswith(("postgresql:", "postgres:")):
+        return open_workspace(uri)
+    try:
+        return asked(lambda: open_workspace(uri), within_s=_OPEN_PATIENCE_S)
+    except (Overloaded, TimedOut, Unavailable):
+        stores = _Later(lambda: open_workspace(uri).stores)
+        return Workspace(uri, folder=_cache_folder(uri, os.environ), stores=stores.bundle(), clock=SystemClock())
 
 
-def run(experiment: str = "default", **options: Any) -> ActiveRun:
+class _Later:
+    """Stores that are opened when they are first asked, and asked again as long as they cannot be."""
+
+    def __init__(self, open_stores: Callable[[], Stores]) -> None:
+        self._open = open_stores
+        self._opened: Stores | None = None
+        self._lock = threading.Lock()
+
+    def bundle(self) -> Stores:
+        """Return one stand-in for each store."""
+        return Stores(**{field.name: _Port(self, field.name) for field in fields(Stores)})
+
+    def store(self, name: str) -> Any:
+        """Return a store, opened."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return getattr(self._opened, name)
+
+
+class _Port:
+    """Stands for one store until it is there."""
+
+    def __init__(self, later: _Later, name: str) -> None:
+        self._later = later
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._later.store(self._name), method)
+
+
+@overload
+def run(experiment: str = "default", **options: Any) -> ActiveRun: ...
+@overload
+def run(experiment: Callable[_Params, _Result]) -> Callable[_Params, _Result]: ...
+def run(experiment: str | Callable[..., Any] = "default", **options: Any) -> Any:
     """Start a run in the workspace of this folder; see `Experiments.run` for the options.
 
-    The workspace is opened once per process and found as `open_workspace` finds it.
+    A context manager, a decorator (with or without the name of an experiment), or an object to be ended by hand or by
+    the end of the program. The workspace is opened once per process and found as `open_workspace` finds it.
     """
-    return _shared(find_workspace_uri()).experiments.run(experiment, **options)
+    experiments = _shared(find_workspace_uri()).experiments
+    if callable(experiment):
+        return experiments.run(**options)(experiment)
+    return experiments.run(experiment, **options)
+
+
+def autolog(*frameworks: str, disable: bool = False, **options: Any) -> None:
+    """Record every training of the frameworks in use as a run, from now on; see `Autolog` for the options.
+
+    Args:
+        frameworks: Which ones (`sklearn`, `xgboost`, `lightgbm`, `catboost`, `pytorch`, `lightning`, `keras`,
+            `statsmodels`); all of them if none is named. One that is imported later is seen to then.
+        disable: Whether to stop that.
+        options: What to record.
+    """
+    from interlock.experiments.autolog.switching import switch_off, switch_on
+
+    if disable:
+        switch_off(*frameworks)
+    else:
+        switch_on(*frameworks, open_run=run, **options)

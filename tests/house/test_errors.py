@@ -54,9 +54,16 @@ EDGES = {
     "interlock.server.hosting",
     "interlock.server.router",
     "interlock.server.scheduler",
+    "interlock.server.spool.app",
+    "interlock.server.spool.forwarder",
+    "interlock.server.workers",
     "interlock.serving.engine",
     "interlock.adapters.local.executors",
     "interlock.adapters.localfs.prediction_spool",
+    "interlock.adapters.localfs.run_spool",
+    "interlock.experiments.attending",
+    "interlock.experiments.autolog.sessions",
+    "interlock.experiments.buffers",
     "interlock.tuning.studies",
 }
 """Where a process, a thread or user code ends: only here is everything caught, and each says why."""

@@ -125,7 +125,11 @@ def _search(workspace: Workspace) -> None:
     kinds = (("study", "depths", None), ("pipeline", "nightly", None))
     study, _ = (runs.create(Run(new_id(), "flight-delay", kind, name, "running", now)) for kind, name, _ in kinds)
     for number in range(3):
-        trial = runs.create(Run(new_id(), "flight-delay", "trial", f"trial {number}", "running", now, parent=study.id))
+        params = {"depth": 4 - 2 * number}
+        trial = runs.create(
+            Run(new_id(), "flight-delay", "trial", f"trial {number}", "running", now, parent=study.id, params=params)
+        )
+        runs.log(trial.id, RunBatch(metrics=(MetricPoint("auc", 0.7 - number / 50, 0, 0),)))
         status, error = ("failed", "ValueError: depth 0") if number == 2 else ("finished", None)
         runs.end(trial.id, status=status, ended_at=now, error=error)
     runs.end(study.id, status="finished", ended_at=now)

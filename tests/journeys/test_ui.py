@@ -25,6 +25,8 @@ PAGES = {
     "/datasets": "Data",
     "/datasets/flights": "flights",
     "/runs": "Runs",
+    "/runs?all=yes&order=started_at+ASC": "Runs",
+    "/compare": "Compare",
     "/models": "Models",
     "/models/delay": "delay",
     "/models/delay?tab=gate": "delay",
@@ -330,28 +332,59 @@ def test_a_run_shows_its_curve_its_files_and_its_diff(page: Page, workspace: Wor
     assert saved.value.suggested_filename == "calibration.txt"
 
 
-def test_runs_are_filtered_by_the_address(page: Page) -> None:
+def test_runs_are_searched_in_the_grammar_with_completion(page: Page) -> None:
     page.goto("/runs")
-    page.get_by_label("status").select_option("failed")
-    expect(page).to_have_url(re.compile("status=failed"))
+    box = page.get_by_role("combobox", name="Search runs")
+    box.fill("stat")
+    page.get_by_role("option", name="status").click()
+    expect(box).to_have_value("status ")
+    box.press_sequentially("= 'failed'")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile("filter=status"))
     expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_role("link", name="trial 2").click()
     expect(page.get_by_role("region", name="Why it failed")).to_have_text("ValueError: depth 0")
     page.goto("/runs?kind=trial")
     expect(page.locator("tbody tr")).to_have_count(3)
+    page.goto("/runs?filter=metrics.auc+%3E")
+    expect(page.get_by_role("alert")).to_contain_text("filter")
 
 
-def test_what_is_part_of_a_run_is_folded_into_it(page: Page) -> None:
+def test_what_is_part_of_a_run_stays_out_of_the_list(page: Page) -> None:
     page.goto("/runs")
-    study = page.locator("tbody tr", has_text="depths")
-    expect(page.locator("tbody tr", has_text="trial 1")).to_have_count(0)
-    study.get_by_role("button", name="3 trials").click()
-    expect(page.locator("tbody tr", has_text="trial 1")).to_be_visible()
-    expect(study.locator(".kind-study")).to_be_visible()
     expect(page.locator("tbody tr", has_text="weekly").locator(".kind-pipeline")).to_be_visible()
-    expect(page.locator(".kind-training")).to_have_count(3)
-    study.get_by_role("button", name="3 trials").click()
     expect(page.locator("tbody tr", has_text="trial 1")).to_have_count(0)
+    page.get_by_label("with steps and trials").check()
+    expect(page.locator("tbody tr", has_text="trial 1")).to_be_visible()
+    page.goto("/runs")
+    page.get_by_role("link", name="depths").click()
+    page.get_by_role("tab", name="Children").click()
+    expect(page.locator("tbody tr", has_text="trial 1")).to_be_visible()
+
+
+def test_columns_are_chosen_and_remembered(page: Page) -> None:
+    page.goto("/runs?all=yes")
+    expect(page.get_by_role("columnheader", name="kind")).to_have_count(0)
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_label("Find a column").fill("kind")
+    page.get_by_role("checkbox", name=re.compile("^kind")).check()
+    expect(page.get_by_role("columnheader", name="kind")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("columnheader", name="kind")).to_be_visible()
+
+
+def test_runs_are_ordered_and_compared(page: Page) -> None:
+    page.goto("/runs?kind=trial")
+    page.get_by_role("button", name="Started").click()
+    expect(page).to_have_url(re.compile("order=started_at"))
+    expect(page.get_by_role("button", name="Started")).to_have_attribute("aria-pressed", "true")
+    for name in ("Choose trial 0", "Choose trial 2"):
+        page.get_by_role("checkbox", name=name).check()
+    page.get_by_role("link", name="Compare 2 runs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare")
+    expect(page.get_by_role("region", name="Differences")).to_contain_text("depth")
+    page.get_by_role("tab", name="Parameters").click()
+    expect(page.get_by_role("region", name="Parallel coordinates")).to_be_visible()
 
 
 def test_a_pipeline_run_says_why_each_step_ran_or_did_not(page: Page, workspace: Workspace) -> None:

@@ -144,7 +144,7 @@ class TestAttacks:
          "/api/v1/artifacts/..%2f..%2fpasswd", "/api/v1/artifacts/%2fetc%2fpasswd",
          "/api/v1/artifacts/file:%2f%2f%2fetc",
          "/api/v1/runs/..%2f..%2fpasswd", "/api/v1/datasets/..%2fpasswd", "/api/v1/models/..%2f..%2fpasswd",
-         "/get-artifact?path=../../passwd", "/api/v1/artifacts/b3:x%23fragment", "/api/v1/artifacts/b3:x;params"],
+         "/api/v1/artifacts/b3:x%23fragment", "/api/v1/artifacts/b3:x;params"],
     )  # fmt: skip
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
     def test_no_path_leads_out(self, client: Client, method: str, target: str) -> None:

@@ -38,6 +38,15 @@ export interface Column {
   unit: string | null
 }
 
+/** What runs have in common and in what they differ. */
+export interface Comparison {
+  runs: Run[]
+  differences: Difference[]
+  same: Record<string, number>
+  words: string[]
+  code_diff: string
+}
+
 /** `GET /api/v1/datasets/{name}`: snapshots newest first; the profile of the newest as plain values. */
 export interface DatasetDetail {
   name: string
@@ -45,11 +54,30 @@ export interface DatasetDetail {
   profile: Record<string, unknown> | null
 }
 
+/** A dataset that a run read, as its client described it. */
+export interface DatasetUse {
+  name: string
+  digest: string
+  context: string
+  source_type: string
+  source: string
+  schema: string
+  profile: string
+  tags: Record<string, string>
+}
+
 /** A model version behind an endpoint. */
 export interface Deployment {
   model: string
   role: "canary" | "live" | "shadow"
   share: number
+}
+
+/** One thing in which runs differ; `values` are in the order of the runs, None where a run lacks it. */
+export interface Difference {
+  part: string
+  name: string
+  values: unknown[]
 }
 
 /** A stable address; its Ref is `endpoint:<name>`. */
@@ -82,6 +110,17 @@ export interface Event {
   payload: Record<string, unknown>
 }
 
+/** A named group of runs; a `/` in its name puts it into a folder. */
+export interface Experiment {
+  id: number
+  name: string
+  created_at: string
+  updated_at: string
+  tags: Record<string, string>
+  deleted_at: string | null
+  artifact_root: string
+}
+
 /** One rule of a gate, and how it came out. */
 export interface GateCheck {
   name: string
@@ -107,6 +146,17 @@ export interface GraphNode {
   label: string
   x: number
   y: number
+}
+
+/** Runs of equal settings. */
+export interface Group {
+  settings: Record<string, unknown>
+  runs: string[]
+  values: (number | null)[]
+  mean: number | null
+  low: number | null
+  high: number | null
+  spread: number | null
 }
 
 /** `GET /api/v1/lineage?ref=…`: what a thing was made from and what was made from it. */
@@ -136,6 +186,7 @@ export interface MetricSummary {
   mean: number | null
   count: number
   last_step: number
+  last_time: number
 }
 
 /** `GET /api/v1/models/{name}`. */
@@ -153,6 +204,13 @@ export interface ModelSummary {
   name: string
   newest: ModelVersion
   aliases: Record<string, number>
+}
+
+/** A logged model that a run read or made, at a step. */
+export interface ModelUse {
+  model: string
+  role: "input" | "output"
+  step: number
 }
 
 /** One immutable packaged model; its Ref is `model:<model>@<version>`. */
@@ -253,7 +311,7 @@ export interface Run {
   experiment: string
   kind: string
   name: string
-  status: "failed" | "finished" | "killed" | "running"
+  status: "failed" | "finished" | "killed" | "running" | "scheduled"
   started_at: string
   ended_at: string | null
   parent: string | null
@@ -264,6 +322,9 @@ export interface Run {
   environment: Record<string, unknown>
   metrics: Record<string, MetricSummary>
   error: string | null
+  datasets: DatasetUse[]
+  models: ModelUse[]
+  deleted_at: string | null
 }
 
 /** `GET /api/v1/runs/{id}`. */
@@ -271,6 +332,21 @@ export interface RunDetail {
   run: Run
   children: Run[]
   artifacts: ArtifactEntry[]
+}
+
+/** What runs of late logged, by name. */
+export interface RunKeys {
+  attributes: string[]
+  params: string[]
+  metrics: string[]
+  tags: string[]
+  experiments: string[]
+}
+
+/** Some runs, and what to pass as `after` for the next ones, None at the end. */
+export interface RunPage {
+  runs: Run[]
+  after: string | null
 }
 
 /** `GET /api/v1/runs/{id}/metrics/{key}`: parallel arrays; times in microseconds since 1970 UTC. */

@@ -41,6 +41,7 @@ const PAGES: Record<string, { list: () => Promise<ComponentType>; one?: () => Pr
     list: async () => (await import("./pages/not-found")).NotFound,
     one: async () => (await import("./pages/prediction")).PredictionPage,
   },
+  compare: { list: async () => (await import("./pages/compare")).ComparePage },
   trace: { list: async () => (await import("./pages/trace")).TracePage },
   lineage: { list: async () => (await import("./pages/lineage")).LineagePage },
 };

@@ -37,3 +37,20 @@ def pack(value: Any) -> bytes:
 def unpack(data: bytes) -> Any:
     """Return the value that `pack` wrote; tuples come back as lists."""
     return msgspec.msgpack.decode(data)
+
+
+def as_text(value: Any) -> str:
+    """Write a plain value as people read and search it: text as it is, numbers and the rest as JSON.
+
+    Example:
+        >>> as_text("sgd"), as_text(0.1), as_text([1, None])
+        ('sgd', '0.1', '[1,null]')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):  # JSON has no NaN
+        return repr(value)
+    try:
+        return msgspec.json.encode(value, order="deterministic").decode()
+    except (TypeError, ValueError):
+        return repr(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -24,22 +25,30 @@ KINDS = frozenset(
         "monitor",
         "pipeline",
         "prediction",
+        "record",
         "report",
         "run",
         "service",
         "step",
         "study",
+        "trace",
         "trigger",
         "verdict",
+        "webhook",
         "workspace",
     }
 )
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,249}")
+_TITLED = frozenset({"experiment", "model"})
+_LONGEST_TITLE = 500
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _EXAMPLE = "dataset:flights@3, run:01J…, model:delay@champion, endpoint:delay"
 
 
 class Ref(msgspec.Struct, frozen=True, order=True):
     """One thing in a workspace, by kind, name and (for some kinds) version or alias.
+
+    Experiments and models may have any name; in a Ref what is outside `A-Z a-z 0-9 . _ / - ~` is percent-encoded.
 
     Example:
         >>> ref = Ref.parse("model:delay@champion")
@@ -54,7 +63,7 @@ class Ref(msgspec.Struct, frozen=True, order=True):
     version: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.name}" + (f"@{self.version}" if self.version is not None else "")
+        return ref_of(self.kind, self.name) + (f"@{self.version}" if self.version is not None else "")
 
     @property
     def number(self) -> int | None:
@@ -80,7 +89,10 @@ class Ref(msgspec.Struct, frozen=True, order=True):
         if kind is not None and head != kind:
             raise InvalidInput(f"'{text}' is a {head}", why=f"a {kind} is expected here, as in {kind}:NAME")
         name, at, version = tail.partition("@")
-        check_name(name, of=head)
+        if head in _TITLED:
+            name = check_title(unquote(name), of=head)
+        else:
+            check_name(name, of=head)
         if at and not NAME_PATTERN.fullmatch(version):
             raise InvalidInput(f"'{version}' in '{text}' is not a version", why="a version is a number or an alias")
         return cls(head, name, version if at else None)
@@ -98,3 +110,30 @@ def check_name(name: str, *, of: str) -> str:
             why="a name is 1 to 250 of A-Z a-z 0-9 . _ / -, begins with a letter or a digit, and holds no '..' or '//'",
         )
     return name
+
+
+def check_title(name: str, *, of: str) -> str:
+    """Return the name if it may name an experiment or a model: a line of any text.
+
+    Raises:
+        InvalidInput: It is no text, empty, too long, holds a control character, or is a path that leads elsewhere.
+    """
+    if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_TITLE or _UNPRINTABLE.search(name):
+        raise InvalidInput(
+            f"{name!r:.80} cannot name a {of}",
+            why=f"a name is one line of 1 to {_LONGEST_TITLE} characters, none of them a control character",
+        )
+    parts = name.removeprefix("/").split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        raise InvalidInput(f"'{name}' cannot name a {of}", why="a part of it between '/' is empty, '.' or '..'")
+    return name
+
+
+def ref_of(kind: str, name: str) -> str:
+    """Return the Ref of a thing without a version.
+
+    Example:
+        >>> ref_of("experiment", "Flight delay"), ref_of("run", "01J")
+        ('experiment:Flight%20delay', 'run:01J')
+    """
+    return f"{kind}:{quote(name, safe='/')}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.core.libraries import imported_libraries
+from interlock.experiments.hardware import machine
 from interlock.ports.run_store import Provenance
 
 LARGEST_DIFF_BYTES = 8 * 1024 * 1024
@@ -31,6 +32,7 @@ def capture(project: Path | None = None) -> Provenance:
         "platform": platform.platform(terse=True),
         "argv": list(sys.argv),
         "folder": str(folder),
+        **machine(),
     }
     return Provenance(
         code={**code, "entry_point": _entry_point()},

@@ -2,196 +2,37 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import math
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from interlock.core.active_run import active_run
-from interlock.core.clock import Clock, SystemClock, to_micros
-from interlock.core.errors import Conflict, InterlockError, InvalidInput
+from interlock.core.clock import Clock, SystemClock
+from interlock.core.errors import Conflict, InterlockError
 from interlock.core.ids import new_id
-from interlock.core.plain import pack
-from interlock.experiments.buffers import Buffer
+from interlock.core.refs import Ref
+from interlock.experiments import open_runs
+from interlock.experiments.active import ActiveRun
+from interlock.experiments.asking import asked
 from interlock.experiments.capture import capture
-from interlock.ports.artifact_store import ArtifactStore, Blob
-from interlock.ports.checks import check_path, check_tags
+from interlock.experiments.direct import DirectSpool
+from interlock.experiments.display import runs_table
+from interlock.experiments.environment import lock_files
+from interlock.experiments.plain_params import plain_params
+from interlock.experiments.surroundings import Watching
+from interlock.ports.artifact_store import ArtifactStore
 from interlock.ports.journal import Edge, Journal
-from interlock.ports.run_store import DIFF_FILE, ArtifactEntry, MetricPoint, Provenance, Run, RunStatus, RunStore
+from interlock.ports.record_checks import check_new_run
+from interlock.ports.run_spool import REFUSALS, RunSpool
+from interlock.ports.run_store import Provenance, Run, RunFilter, RunStore
 
-_CHUNK_BYTES = 1024 * 1024
+LATEST = "latest"
+_PATIENCE_S = 2.0
+_SHOWN = 20
 _log = logging.getLogger("interlock.experiments")
-
-
-class ActiveRun:
-    """A run that is open for logging; a context manager that closes it with the right status.
-
-    Metrics, params and tags are written in the background, at most a tenth of a second later, and all of them
-    before the run ends. May be used from several threads.
-
-    Example:
-        >>> from interlock.adapters.memory.stores import memory_stores
-        >>> stores = memory_stores()
-        >>> experiments = Experiments(stores.runs, stores.artifacts, stores.journal)
-        >>> with experiments.run("delay", params={"depth": 3}) as run:
-        ...     run.log_metric("auc", 0.71)
-        >>> stores.runs.get(run.id).metrics["auc"].last
-        0.71
-    """
-
-    def __init__(
-        self, record: Run, *, runs: RunStore, artifacts: ArtifactStore, journal: Journal, clock: Clock
-    ) -> None:
-        self.id = record.id
-        self.ref = f"run:{record.id}"
-        self.experiment = record.experiment
-        self._runs = runs
-        self._artifacts = artifacts
-        self._journal = journal
-        self._clock = clock
-        self._params = {key: pack(value) for key, value in record.params.items()}
-        self._steps = {key: summary.last_step for key, summary in record.metrics.items()}
-        self._buffer = Buffer(runs, record.id)
-        self._unsent: list[tuple[str, bytes]] = []
-        self._token: contextvars.Token[str | None] | None = None
-        self._open = True
-
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log parameters; each keeps its first value.
-
-        Raises:
-            Conflict: A parameter has another value already.
-            InvalidInput: A value is not plain.
-        """
-        plain = _plain_params(params)
-        packed = {key: pack(value) for key, value in plain.items()}
-        for key, value in packed.items():
-            if self._params.get(key, value) != value:
-                raise Conflict(
-                    f"param '{key}' of {self.ref} has another value",
-                    why=f"a param keeps its first value, and {plain[key]!r} differs from it",
-                    fix="log a metric if it changes during the run, or start another run",
-                )
-        self._check_open()
-        self._params.update(packed)
-        self._buffer.add(params=plain)
-
-    def log_metric(self, key: str, value: float, step: float | None = None) -> None:
-        """Log one value of a metric; without a step it gets the one after the last."""
-        self.log_metrics({key: value}, step)
-
-    def log_metrics(self, values: Mapping[str, float], step: float | None = None) -> None:
-        """Log one value each of some metrics, all at the same step."""
-        self._check_open()
-        now = to_micros(self._clock.now())
-        points = [MetricPoint(key, _number(key, value), self._step(key, step), now) for key, value in values.items()]
-        self._buffer.add(points=points)
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags; a later value replaces an earlier one."""
-        self._check_open()
-        check_tags(tags)
-        self._buffer.add(tags=dict(tags))
-
-    def log_artifact(self, source: str | Path | bytes, name: str | None = None) -> None:
-        """Keep a file, or some bytes, under a path within the run.
-
-        Args:
-            source: The file, or its bytes.
-            name: Its path within the run; the file's own name if not given.
-
-        Raises:
-            InvalidInput: The name is no relative path, or is missing for bytes.
-        """
-        self._check_open()
-        if isinstance(source, bytes):
-            if name is None:
-                raise InvalidInput(
-                    "bytes need a name", why="there is no file name", fix='log_artifact(data, "plot.png")'
-                )
-            self._put(check_path(name, of="path of an artifact"), source)
-            return
-        path = Path(source)
-        if not path.is_file():
-            raise InvalidInput(
-                f"'{path}' is not a file", why="expected the path of one file", fix="log each file of a folder"
-            )
-        entry_name = check_path(name or path.name, of="path of an artifact")
-        try:
-            self._register(entry_name, self._artifacts.put_stream(_chunks(path)))
-        except InterlockError:
-            self._put(entry_name, path.read_bytes())
-
-    def log_text(self, text: str, name: str) -> None:
-        """Keep a text under a path within the run."""
-        self.log_artifact(text.encode(), name)
-
-    def link(self, source_ref: str, relation: str) -> None:
-        """Record that something led to this run; possible after its end too."""
-        edge = Edge(source_ref, self.ref, relation)
-        if self._open:
-            self._buffer.add(edges=[edge])
-        else:
-            self._journal.link([edge])
-
-    def end(self, status: RunStatus = "finished", *, error: str | None = None) -> None:
-        """Write what is left and close the run; later calls change nothing."""
-        if not self._open:
-            return
-        self._open = False
-        unsent, self._unsent = self._unsent, []
-        for name, data in unsent:
-            self._put(name, data)
-        lost = self._buffer.close()
-        if self._unsent:
-            names = ", ".join(name for name, _ in self._unsent)
-            lost = f"{lost}; the artifacts {names} were lost" if lost else f"the artifacts {names} were lost"
-        try:
-            self._runs.end(self.id, status=status, ended_at=self._clock.now(), error=error)
-        except (InterlockError, OSError) as refusal:
-            lost = f"{lost}; its end could not be recorded: {refusal}"
-        if lost:
-            _log.warning("%s: %s", self.ref, lost)
-
-    def __enter__(self) -> ActiveRun:
-        self._token = active_run.set(self.id)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is not None:
-            active_run.reset(self._token)
-            self._token = None
-        if error is None or (isinstance(error, SystemExit) and not error.code):
-            self.end("finished")
-        elif isinstance(error, Exception):
-            self.end("failed", error="".join(traceback.format_exception(error)))
-        else:
-            self.end("killed", error=f"{type(error).__name__}: {error}".rstrip(": "))
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise InvalidInput(f"{self.ref} has ended", why="nothing more can be logged to it", fix="start another run")
-
-    def _step(self, key: str, given: float | None) -> float:
-        step = self._steps.get(key, -1.0) + 1 if given is None else float(given)
-        self._steps[key] = step
-        return step
-
-    def _put(self, name: str, data: bytes) -> None:
-        try:
-            self._register(name, self._artifacts.put(data))
-        except (InterlockError, OSError) as error:
-            _log.warning("%s: artifact '%s' is kept in memory until the run ends: %s", self.ref, name, error)
-            self._unsent.append((name, data))
-
-    def _register(self, name: str, blob: Blob) -> None:
-        self._buffer.add(artifacts=[ArtifactEntry(name, blob.digest, blob.size_bytes)])
 
 
 class Experiments:
@@ -203,6 +44,7 @@ class Experiments:
         journal: Where edges to a run that has ended are recorded.
         clock: Tells the time.
         project: The folder whose git repository holds the code; the current folder if not given.
+        spool: Where runs write first; straight into the stores if not given.
     """
 
     def __init__(
@@ -212,116 +54,165 @@ class Experiments:
         journal: Journal,
         clock: Clock | None = None,
         project: Path | None = None,
+        spool: RunSpool | None = None,
     ) -> None:
-        self._runs = runs
-        self._artifacts = artifacts
-        self._journal = journal
-        self._clock = clock or SystemClock()
-        self._project = project
-        self._known: Provenance | None = None
+        self._around = _Ground(
+            runs, spool or DirectSpool(runs, artifacts), journal, clock or SystemClock(), project=project
+        )
 
     def run(
         self,
-        experiment: str,
+        experiment: str = "default",
         *,
         name: str = "",
         kind: str = "training",
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | Any = None,
         tags: Mapping[str, str] | None = None,
         parent: str | None = None,
         inputs: Sequence[str] = (),
+        resume: str | None = None,
+        console: bool = True,
+        system_every_s: float = 10.0,
     ) -> ActiveRun:
-        """Open a run.
+        """Make a run: for a `with` block, as a decorator, or to be ended by hand.
 
         Args:
-            experiment: The experiment, created if need be.
+            experiment: The experiment, created if need be; a `/` puts it into a folder.
             name: A name for people.
             kind: What it does.
-            params: Its first parameters.
+            params: Its first parameters, by name: a mapping, a dataclass or a namespace.
             tags: Its first tags.
             parent: Id of the run that contains it; the innermost open run of this thread if not given.
             inputs: Refs of what it is trained on.
+            resume: Id of a run to go on with, or `latest` for the newest of the experiment, if there is one.
+            console: Whether what is printed meanwhile is kept too (of a run that is inside no other).
+            system_every_s: How often to sample processor, memory, disk, network and GPUs (likewise); 0 for never.
 
         Raises:
-            InterlockError: The store refuses or does not answer: better before training than after.
+            InvalidInput: A parameter, a tag or a name cannot be kept.
+            NotFound: There is no run of the id to go on with.
         """
-        container = parent or active_run.get()
-        known = self._provenance(fresh=container is None)
-        record = Run(
-            id=new_id(),
-            experiment=experiment,
-            kind=kind,
-            name=name,
-            status="running",
-            started_at=self._clock.now(),
-            parent=container,
-            params=_plain_params(params or {}),
-            tags=dict(tags or {}),
-            code=known.code,
-            libraries=known.libraries,
-            environment=known.environment,
-        )
-        self._runs.create(record, edges=[Edge(source, f"run:{record.id}", "trained_on") for source in inputs])
-        opened = self._active(record)
-        if known.diff and container is None:
-            opened.log_artifact(known.diff, DIFF_FILE)
-        return opened
+        watching = Watching(console=console, system_every_s=system_every_s)
+        plain = plain_params(params) if params is not None else {}
+        earlier = self._earlier(experiment, kind, resume) if resume is not None else None
+        if earlier is not None:
+            opened = self._go_on(earlier, watching)
+            opened.log_params(plain)
+            opened.set_tags(tags or {})
+            return opened
+
+        def made(name: str, params: Mapping[str, Any]) -> ActiveRun:
+            record = Run(
+                id=new_id(),
+                experiment=experiment,
+                kind=kind,
+                name=name,
+                status="running",
+                started_at=self._around.clock.now(),
+                parent=parent or active_run.get(),
+                params={**plain, **params},
+                tags=dict(tags or {}),
+            )
+            check_new_run(record)
+            edges = [Edge(str(Ref.parse(source)), f"run:{record.id}", "trained_on") for source in inputs]
+            return ActiveRun(record, self._around, edges=edges, watching=watching, again=made_again)
+
+        def made_again(*, name: str, params: Mapping[str, Any]) -> ActiveRun:
+            return made(given_name or name, params)
+
+        given_name = name
+        fresh = made(name, {})
+        open_runs.prepare(fresh)
+        return fresh
 
     def resume(self, run_id: str) -> ActiveRun:
         """Open an earlier run again, to log more to it.
 
         Raises:
             NotFound: There is no such run.
+            Conflict: It is deleted.
         """
-        record = self._runs.end(run_id, status="running", ended_at=self._clock.now())
-        return self._active(record)
+        earlier = self._earlier("", "training", run_id)
+        assert earlier is not None, "only the latest run may be none"
+        return self._go_on(earlier, Watching())
 
-    def _provenance(self, *, fresh: bool) -> Provenance:
+    def _earlier(self, experiment: str, kind: str, which: str) -> Run | None:
+        """Return the run to go on with; one that cannot be asked for is taken to be as it was begun."""
+        problem = self._around.spool.settle(patience_s=_PATIENCE_S)
+        if not problem:
+            try:
+                return asked(lambda: self._around.find(experiment, kind, which), within_s=_PATIENCE_S)
+            except REFUSALS:
+                raise
+            except (InterlockError, OSError) as error:
+                problem = getattr(error, "what", str(error))
+        if which == LATEST:
+            _log.warning("a new run begins, since the latest of '%s' is not known now: %s", experiment, problem)
+            return None
+        _log.warning("run:%s goes on offline; what it logged before is not known here: %s", which, problem)
+        now = self._around.clock.now()
+        return Run(id=which, experiment=experiment, kind=kind, name="", status="running", started_at=now)
+
+    def _go_on(self, earlier: Run, watching: Watching) -> ActiveRun:
+        if earlier.deleted_at is not None:
+            raise Conflict(f"run:{earlier.id} is deleted", why="it takes nothing more", fix="start another run")
+        spool = self._around.spool
+        spool.end(earlier.id, status="running", ended_at=self._around.clock.now())
+        spool.settle(patience_s=_PATIENCE_S)
+        opened = ActiveRun(
+            msgspec.structs.replace(earlier, status="running", ended_at=None), self._around, watching=watching
+        )
+        opened.go_on()
+        return opened
+
+    def __repr__(self) -> str:
+        return f"Experiments({self._around.spool!r})"
+
+    def _repr_html_(self) -> str:
+        return runs_table("Newest runs", self._around.newest())
+
+
+class _Ground:
+    """What the runs of a workspace stand on."""
+
+    def __init__(
+        self, runs: RunStore, spool: RunSpool, journal: Journal, clock: Clock, *, project: Path | None
+    ) -> None:
+        self.spool = spool
+        self.journal = journal
+        self.clock = clock
+        self._runs = runs
+        self._project = project
+        self._known: Provenance | None = None
+
+    def provenance(self, *, fresh: bool) -> Provenance:
         """Look at the code again for every run of its own; runs inside another share what that one saw."""
         if fresh or self._known is None:
             self._known = capture(self._project)
         return self._known
 
-    def _active(self, record: Run) -> ActiveRun:
-        return ActiveRun(record, runs=self._runs, artifacts=self._artifacts, journal=self._journal, clock=self._clock)
+    def locks(self) -> Mapping[str, bytes]:
+        """Return the files that pin the libraries."""
+        return lock_files(self._project)
 
+    def find(self, experiment: str, kind: str, which: str) -> Run | None:
+        """Return the run of an id, or the latest."""
+        if which != LATEST:
+            return self._runs.get(which)
+        found = self._runs.runs(where=RunFilter(experiment=experiment, kind=kind), limit=1)
+        return found[0] if found else None
 
-def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as plain values: NumPy numbers as Python's, paths as text."""
-    plain = {str(key): _plain(value) for key, value in params.items()}
-    for key, value in plain.items():
+    def read(self, run_id: str) -> Run | None:
+        """Return what the store has of a run, if it can say so at once."""
         try:
-            pack(value)
-        except InvalidInput as error:
-            raise InvalidInput(f"param '{key}' cannot be stored", why=error.why, fix=error.fix) from error
-    return plain
+            return asked(lambda: self._runs.get(run_id), within_s=_PATIENCE_S)
+        except (InterlockError, OSError):
+            return None
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
-    return value
-
-
-def _number(key: str, value: Any) -> float:
-    try:
-        if isinstance(value, (str, bytes)):
-            raise TypeError(f"it is the {type(value).__name__} {value!r}")
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"metric '{key}' is not a number", why=str(error), fix=f'log_metrics({{"{key}": float(value)}})'
-        ) from error
-    return number if not math.isnan(number) else math.nan
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+    def newest(self) -> list[Run]:
+        """Return the newest runs that nothing contains, as far as the store can say so at once."""
+        try:
+            found = asked(lambda: self._runs.runs(limit=5 * _SHOWN), within_s=_PATIENCE_S)
+        except (InterlockError, OSError):
+            return []
+        return [run for run in found if run.parent is None][:_SHOWN]

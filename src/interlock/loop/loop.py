@@ -13,6 +13,8 @@ from interlock.core.errors import NotFound
 from interlock.loop.gates import GatePolicy, judge
 from interlock.loop.ground import Ground
 from interlock.loop.integrity import missing_artifacts
+from interlock.loop.querying import query
+from interlock.loop.retention import Collection, Policy, collect
 from interlock.loop.retraining import Retraining, RetrainPolicy, bootstrap, retrain_params
 from interlock.loop.rollouts import Rollouts
 from interlock.loop.stations import Station, stations
@@ -165,3 +167,11 @@ class Loop:
     def missing_artifacts(self) -> list[Damage]:
         """Name records that point at contents which the artifact store does not have."""
         return missing_artifacts(self._ground.stores)
+
+    def query(self, sql: str) -> pa.Table:
+        """Answer one SELECT over the workspace; see `querying.TABLES` for what can be asked."""
+        return query(self._ground.stores, sql)
+
+    def collect(self, policy: Policy = Policy(), *, dry_run: bool = True) -> Collection:  # noqa: B008 (frozen)
+        """Free what a policy lets go; with `dry_run` only say what that would be."""
+        return collect(self._ground, policy, dry_run=dry_run)

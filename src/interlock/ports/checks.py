@@ -81,5 +81,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> NotFound:
 
 
 def unknown_version(kind: str, name: str, version: int, newest: int) -> NotFound:
-    """Build the error for a version that was never made."""
-    return NotFound(f"there is no {kind}:{name}@{version}", why=f"its versions are 1 to {newest}")
+    """Build the error for a version that was never made, or is no more."""
+    why = f"it was deleted; the newest is {newest}" if 1 <= version < newest else f"its versions are 1 to {newest}"
+    return NotFound(f"there is no {kind}:{name}@{version}", why=why)

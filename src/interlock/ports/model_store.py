@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from interlock.core.refs import ref_of
 from interlock.core.schema import Signature
 from interlock.ports.journal import Edge
+from interlock.ports.model_catalog import VersionChange
 
 
 class PackageFile(msgspec.Struct, frozen=True):
@@ -28,10 +30,10 @@ class ModelVersion(msgspec.Struct, frozen=True):
         model: Name of the registered model.
         version: 1, 2, 3 …; 0 in a draft.
         created_at: When it was registered.
-        files: Its `MLmodel` folder, file by file.
+        files: Its `MLmodel` folder, file by file; none where only a client knows where they lie.
         signature: What it takes and gives.
         flavor: The library it was made with (`sklearn`).
-        engine: What serves it (`onnx`, `sklearn`).
+        engine: What serves it (`onnx`, `sklearn`); empty where nothing here can.
         run: Id of the run that trained it, if one did.
         metrics: What it scored when it was registered.
         card: Digest of its card, in Markdown.
@@ -56,7 +58,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
     @property
     def ref(self) -> str:
         """Its Ref as a string."""
-        return f"model:{self.model}@{self.version}"
+        return f"{ref_of('model', self.model)}@{self.version}"
 
 
 class AliasMove(msgspec.Struct, frozen=True):
@@ -112,17 +114,31 @@ class ModelStore(Protocol):
     """Registered models.
 
     Thread-safe and process-safe; each method is one transaction with its events and edges. Versions are
-    numbered 1, 2, 3 … per model without gaps, also under parallel adds. `set_alias` with `expect` is compare-and-swap
-    (`expect=0`: must not exist yet) and raises `Conflict` when another moved it first; history is kept for ever.
-    Unknown names raise `NotFound`. An alias is a name that is not a number.
+    numbered 1, 2, 3 … per model without gaps, also under parallel adds; the first names the model in the
+    `ModelCatalog`, where versions are deleted: those are not seen here, and their numbers never used again.
+    `set_alias` with `expect` is compare-and-swap (`expect=0`: must not exist yet) and raises `Conflict` when another
+    moved it first; history is kept as long as the model. Unknown names raise `NotFound`. An alias is a name that is
+    not a number.
 
-    Events: `model.registered`, `model.alias_set`, `gate.passed`, `gate.refused`; edges run → version (`produced`),
-    version → verdict and data → verdict (`judged_in`).
+    Events: `model.created`, `model.registered`, `model.alias_set`, `gate.passed`, `gate.refused`; edges run → version
+    (`produced`), version → verdict and data → verdict (`judged_in`).
     """
 
     @abstractmethod
-    def add_version(self, draft: ModelVersion, *, edges: Sequence[Edge] = ()) -> ModelVersion:
-        """Register a version under the next number; edges with an empty target point to it."""
+    def add_version(
+        self,
+        draft: ModelVersion,
+        *,
+        edges: Sequence[Edge] = (),
+        notes: VersionChange = VersionChange(),  # noqa: B008 (frozen)
+    ) -> ModelVersion:
+        """Register a version under the next number; edges with an empty target point to it.
+
+        Args:
+            draft: The version, its number 0.
+            edges: What it was made of.
+            notes: What else is said of it; its tags are added to the draft's.
+        """
 
     @abstractmethod
     def get(self, model: str, *, version: int | None = None, alias: str | None = None) -> ModelVersion:

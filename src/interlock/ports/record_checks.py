@@ -9,7 +9,7 @@ from typing import get_args
 from interlock.core.clock import aware
 from interlock.core.errors import InvalidInput
 from interlock.core.hashing import check_digest
-from interlock.core.refs import Ref, check_name
+from interlock.core.refs import Ref, check_name, check_title
 from interlock.core.schema import Column
 from interlock.ports.checks import check_count, check_key, check_path, check_tags, check_text
 from interlock.ports.dataset_store import Snapshot
@@ -29,17 +29,18 @@ def check_status(status: str) -> None:
 
 def check_new_run(run: Run) -> None:
     """Refuse a run that cannot begin."""
-    for name, kind in ((run.id, "run"), (run.experiment, "experiment"), (run.kind, "kind of run")):
-        check_name(name, of=kind)
+    check_name(run.id, of="run")
+    check_name(run.kind, of="kind of run")
+    check_title(run.experiment, of="experiment")
     check_status(run.status)
     aware(run.started_at)
-    if run.status != "running" or run.ended_at is not None or run.error is not None or run.metrics:
+    if run.status not in ("running", "scheduled") or run.ended_at is not None or run.error is not None or run.metrics:
         raise InvalidInput(
             f"run:{run.id} cannot begin as {run.status}",
             why="a run begins as 'running', without an end, an error or metrics",
             fix="create(run), then log(run.id, batch) and end(run.id, status=..., ended_at=...)",
         )
-    check_batch(RunBatch(params=run.params, tags=run.tags))
+    check_batch(RunBatch(params=run.params, tags=run.tags, datasets=run.datasets, models=run.models))
 
 
 def check_batch(batch: RunBatch) -> None:
@@ -51,6 +52,14 @@ def check_batch(batch: RunBatch) -> None:
         check_path(entry.path, of="path of an artifact")
         check_digest(entry.digest)
         check_count(entry.size_bytes, of=f"size of '{entry.path}'")
+    for dataset in batch.datasets:
+        check_key(dataset.name, of="name of a dataset")
+        check_key(dataset.digest, of="digest of a dataset")
+        check_tags(dataset.tags)
+        for text in (dataset.context, dataset.source_type, dataset.source, dataset.schema, dataset.profile):
+            check_text(text, of=f"description of dataset '{dataset.name}'")
+    for model in batch.models:
+        check_key(model.model, of="id of a logged model")
 
 
 def check_snapshot(draft: Snapshot) -> None:
@@ -85,10 +94,8 @@ def check_annotations(name: str, annotations: Sequence[Annotation]) -> None:
 
 def check_model_draft(draft: ModelVersion) -> None:
     """Refuse the draft of a model version that cannot be registered."""
-    check_name(draft.model, of="model")
+    check_title(draft.model, of="model")
     aware(draft.created_at)
-    if not draft.files:
-        raise InvalidInput(f"a version of model '{draft.model}' has no files", why="expected its MLmodel folder")
     paths = [check_path(file.path, of="path of a package file") for file in draft.files]
     if len(set(paths)) != len(paths):
         raise InvalidInput(f"a version of model '{draft.model}' names a file twice", why=f"its files are {paths}")

@@ -1,4 +1,4 @@
-"""Port: experiments, runs, and what runs log."""
+"""Port: runs, and what they log."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from interlock.ports.journal import Edge
+from interlock.ports.search import Filter, Lifecycle, OrderBy
 
-RunStatus = Literal["running", "finished", "failed", "killed"]
-
-
-class Experiment(msgspec.Struct, frozen=True):
-    """A named group of runs."""
-
-    name: str
-    created_at: datetime
-    tags: dict[str, str] = {}
+RunStatus = Literal["running", "scheduled", "finished", "failed", "killed"]
 
 
 class MetricSummary(msgspec.Struct, frozen=True):
@@ -36,6 +29,39 @@ class MetricSummary(msgspec.Struct, frozen=True):
     mean: float
     count: int
     last_step: float
+    last_time: int = 0
+
+
+class DatasetUse(msgspec.Struct, frozen=True):
+    """A dataset that a run read, as its client described it.
+
+    Args:
+        name: Its name.
+        digest: What tells its contents from others, in the client's words.
+        context: What it was read for (`training`, `eval`).
+        source_type: What kind of source it has.
+        source: Where it lies, as JSON.
+        schema: Its columns, as JSON.
+        profile: Its figures, as JSON.
+        tags: Short strings.
+    """
+
+    name: str
+    digest: str
+    context: str = ""
+    source_type: str = ""
+    source: str = ""
+    schema: str = ""
+    profile: str = ""
+    tags: dict[str, str] = {}
+
+
+class ModelUse(msgspec.Struct, frozen=True):
+    """A logged model that a run read or made, at a step."""
+
+    model: str
+    role: Literal["input", "output"]
+    step: int = 0
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -57,6 +83,9 @@ class Run(msgspec.Struct, frozen=True):
         environment: Host, Python, platform, command line.
         metrics: Summary of each series, by key.
         error: Why it failed, if it did.
+        datasets: The datasets it read, in order of arrival.
+        models: The logged models it read and made, in order of arrival.
+        deleted_at: When it was deleted, if it was.
     """
 
     id: str
@@ -74,6 +103,9 @@ class Run(msgspec.Struct, frozen=True):
     environment: dict[str, Any] = {}
     metrics: dict[str, MetricSummary] = {}
     error: str | None = None
+    datasets: tuple[DatasetUse, ...] = ()
+    models: tuple[ModelUse, ...] = ()
+    deleted_at: datetime | None = None
 
 
 DIFF_FILE = "code/uncommitted.diff"
@@ -113,14 +145,58 @@ class ArtifactEntry(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class Series(msgspec.Struct, frozen=True):
+    """Points of one series as packed little-endian columns of 8 bytes: float64 values and steps, int64 times."""
+
+    key: str
+    values: bytes
+    steps: bytes
+    times: bytes
+
+
 class RunBatch(msgspec.Struct, frozen=True):
-    """What a run logs at once; all of it is written, or none."""
+    """What a run logs at once; all of it is written, or none.
+
+    Metrics may come as points, or as columns, which cost far less where there are many.
+    """
 
     metrics: tuple[MetricPoint, ...] = ()
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}
     artifacts: tuple[ArtifactEntry, ...] = ()
     edges: tuple[Edge, ...] = ()
+    series: tuple[Series, ...] = ()
+    datasets: tuple[DatasetUse, ...] = ()
+    models: tuple[ModelUse, ...] = ()
+
+
+class RunChange(msgspec.Struct, frozen=True):
+    """What to change of a run besides what it logs and how it ends; what is None stays.
+
+    Args:
+        name: A new name.
+        experiment: Name of the experiment to move it to, created if need be.
+        remove_tags: Keys of tags to remove; those it has not raise `NotFound`.
+        remove_artifacts: Paths of files to remove, each with everything below it.
+        deleted: Whether it is to be deleted; a deleted run takes no batches.
+    """
+
+    name: str | None = None
+    experiment: str | None = None
+    remove_tags: tuple[str, ...] = ()
+    remove_artifacts: tuple[str, ...] = ()
+    deleted: bool | None = None
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """Some runs, and what to pass as `after` for the next ones, None at the end."""
+
+    runs: tuple[Run, ...]
+    after: str | None
+
+
+Sampling = Literal["minmax", "lttb"]
+"""How a series is thinned out: the extremes of every stretch, or the points that keep its shape."""
 
 
 class RunFilter(msgspec.Struct, frozen=True):
@@ -134,25 +210,23 @@ class RunFilter(msgspec.Struct, frozen=True):
 
 
 class RunStore(Protocol):
-    """Experiments and runs.
+    """Runs.
 
-    Thread-safe and process-safe; every method is one transaction that also writes its events and edges. Ids
-    come from the caller, so creating the same run again raises `Conflict` and a retry is harmless. A param
-    once set keeps its value: another value raises `Conflict` and nothing of the batch is written. Metric points
-    are appended in any step order; summaries are exact. Unknown ids raise `NotFound`. Times are aware UTC. Edges with
-    an empty target point to the run. Ending a run as it ended writes nothing; reopening one tells `run.started`.
+    Thread-safe and process-safe; every method is one transaction that also writes its events and edges. Ids come from
+    the caller, so creating the same run again raises `Conflict` and a retry is harmless. A param once set keeps its
+    value: another value raises `Conflict` and nothing of the batch is written. Metric points are appended in any step
+    order, a point that is there already (same key, step, time and value) once, so that a batch may be sent again;
+    summaries are exact. Unknown ids raise `NotFound`. Times are aware UTC. Edges with an empty target point to the
+    run. Ending a run as it ended writes nothing; reopening one tells `run.started`. A deleted run, and a deleted
+    experiment, take nothing more (`Conflict`); deleting one again, or restoring an active one, changes nothing.
 
-    Events: `experiment.created`, `run.started`, `run.finished`, `run.failed`, `run.killed`; edge
+    Searchable attributes: `id`, `name`, `status`, `kind`, `experiment`, `parent`, `user`, `started_at`, `ended_at`;
+    metrics, params, tags, datasets. Ties, and no order, are newest first: `started_at` descending, then id.
+
+    Events: `run.started`, `run.finished`, `run.failed`, `run.killed`, `run.deleted`, `run.restored`, `run.moved`,
+    `run.purged`; edge
     parent run → run (`contains`).
     """
-
-    @abstractmethod
-    def create_experiment(self, name: str, *, tags: dict[str, str] | None = None) -> Experiment:
-        """Create an experiment; return the existing one if there is one of that name."""
-
-    @abstractmethod
-    def experiments(self, *, after: str = "", limit: int = 100) -> list[Experiment]:
-        """List experiments by name."""
 
     @abstractmethod
     def create(self, run: Run, *, edges: Sequence[Edge] = ()) -> Run:
@@ -160,11 +234,15 @@ class RunStore(Protocol):
 
     @abstractmethod
     def get(self, run_id: str) -> Run:
-        """Return a run with its params, tags and metric summaries."""
+        """Return a run with its params, tags and metric summaries, deleted or not."""
 
     @abstractmethod
     def end(self, run_id: str, *, status: RunStatus, ended_at: datetime, error: str | None = None) -> Run:
-        """Close a run, or reopen it with status `running`."""
+        """Close a run, or reopen it with status `running` or `scheduled`."""
+
+    @abstractmethod
+    def update(self, run_id: str, change: RunChange) -> Run:
+        """Rename, move, delete or restore a run, or take tags or files from it."""
 
     @abstractmethod
     def runs(
@@ -174,11 +252,24 @@ class RunStore(Protocol):
         before: str | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """List runs, newest first, those with an id less than `before`."""
+        """List active runs, newest first, those with an id less than `before`."""
+
+    @abstractmethod
+    def search(
+        self,
+        *,
+        experiments: tuple[str, ...] = (),
+        where: Filter | None = None,
+        order: tuple[OrderBy, ...] = (),
+        lifecycle: Lifecycle = "active",
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> RunPage:
+        """Find runs, of some experiments if any are named; `after` is what the page before returned."""
 
     @abstractmethod
     def count(self, *, where: RunFilter = RunFilter()) -> int:  # noqa: B008 (frozen)
-        """Return how many runs match."""
+        """Return how many active runs match."""
 
     @abstractmethod
     def log(self, run_id: str, batch: RunBatch) -> None:
@@ -189,5 +280,16 @@ class RunStore(Protocol):
         """Return a whole metric series by step, then time, then order of arrival."""
 
     @abstractmethod
+    def sampled(self, run_id: str, key: str, *, points: int = 2000, by: Sampling = "minmax") -> Series:
+        """Return a metric series thinned out to about so many points, by step; shorter ones whole.
+
+        Source: Steinarsson 2013, Downsampling Time Series for Visual Representation (largest triangle three buckets).
+        """
+
+    @abstractmethod
     def artifacts(self, run_id: str) -> list[ArtifactEntry]:
         """List the files of a run by path."""
+
+    @abstractmethod
+    def delete(self, run_id: str) -> bool:
+        """Forget a deleted run for good, with all it logged; return whether it was there."""

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from interlock.core.clock import Clock
 from interlock.core.errors import NotFound
 from interlock.loop.stations import Station
 from interlock.loop.tracing import Trace
+from interlock.ports.shared_commit import SharedCommit
 from interlock.ports.stores import Stores
 from interlock.server.api import VIEWS
 from interlock.server.downloads import download_route
@@ -16,6 +18,8 @@ from interlock.server.events import EventStreams
 from interlock.server.guard import Guard
 from interlock.server.http import Answer, AsgiApp, Receive, Request, Scope, Send, json_response
 from interlock.server.limits import Limits
+from interlock.server.mlflow.surface import ERROR_SHAPES, mlflow_routes
+from interlock.server.mlflow.wire import Ground
 from interlock.server.openapi import openapi_route
 from interlock.server.router import TAIL, Mount, Route, Router
 from interlock.server.stores_api import StoresApi
@@ -25,7 +29,7 @@ from interlock.server.workers import Workers
 
 PROBES = ("/ping", "/health", "/v2/health/live", "/v2/health/ready")
 """What an orchestrator asks; it has no token."""
-DATA_PATHS = ("/v2", "/invocations", "/endpoints/{name}/invocations", "/version", f"{API}/feedback")
+DATA_PATHS = ("/v2", "/invocations", "/endpoints/{name}/invocations", f"{API}/feedback")
 """Where predictions are asked for and feedback is given."""
 
 
@@ -40,6 +44,11 @@ class OpenWorkspace(Protocol):
     @property
     def uri(self) -> str:
         """Where it is."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
         ...
 
 
@@ -81,6 +90,7 @@ def create_app(
     allowed_hosts: Iterable[str] = (),
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     ui_folder: Path = DIST,
+    commits: SharedCommit | None = None,
 ) -> App:
     """Build the application over an open workspace; it does not close the workspace.
 
@@ -94,8 +104,9 @@ def create_app(
         allowed_hosts: Further names under which the server is reached.
         limits: What a request may bring.
         ui_folder: Where the web interface was built.
+        commits: What commits the writes of several calls together, if the workspace can.
     """
-    workers = Workers()
+    workers = Workers(commits=commits)
     events = EventStreams(workspace.stores.journal, workers)
     source = Source(stores=workspace.stores, uri=workspace.uri, stations=stations, trace=trace)
     router = Router(
@@ -106,12 +117,14 @@ def create_app(
             events.route(),
             download_route(workspace.stores.artifacts, workers),
             *StoresApi(workspace.stores, workers).routes(),
+            *mlflow_routes(Ground(stores=workspace.stores, clock=workspace.clock, workers=workers)),
             Route(method="GET", path=f"/api/{TAIL}", access="api", handler=_nothing),
             UiFiles(ui_folder).route(),
         ),
         mounts=_mounts(data_plane) if data_plane is not None else (),
         guard=Guard(host=host, token=token, allowed_hosts=allowed_hosts, limits=limits),
         limits=limits,
+        shapes=ERROR_SHAPES,
     )
     return App(router, events, workers)
 

@@ -62,20 +62,27 @@ def _check_of(kind: Any) -> Check | None:
     return _compile(shapes.type_info(kind))
 
 
-def _compile(info: Any) -> Check | None:
-    """Build the check of a type, or None where every value inside it is declared."""
+def _compile(info: Any, within: frozenset[type] = frozenset()) -> Check | None:
+    """Build the check of a type, or None where every value inside it is declared.
+
+    A record that may hold others of its kind, as conditions do, must have no free-form fields.
+    """
     if isinstance(info, shapes.AnyType):
         return _check_free
     if isinstance(info, shapes.StructType):
-        return _each_field([(field.name, _compile(field.type)) for field in info.fields])
+        inside = within | {info.cls}
+        return _each_field(
+            [(field.name, _compile(field.type, inside)) for field in info.fields if info.cls not in within]
+        )
     if isinstance(info, shapes.UnionType):
-        inner = next((check for check in map(_compile, info.types) if check is not None), None)
+        checks = (_compile(one, within) for one in info.types)
+        inner = next((check for check in checks if check is not None), None)
         return None if inner is None else lambda value, depth: None if value is None else inner(value, depth)
     if isinstance(info, shapes.DictType):
-        value_check = _compile(info.value_type)
+        value_check = _compile(info.value_type, within)
         return None if value_check is None else lambda value, depth: _each(value.values(), value_check, depth)
     if isinstance(info, (shapes.ListType, shapes.VarTupleType)):
-        item_check = _compile(info.item_type)
+        item_check = _compile(info.item_type, within)
         return None if item_check is None else lambda value, depth: _each(value, item_check, depth)
     return None
 

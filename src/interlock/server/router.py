@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from interlock.core.errors import InterlockError, InvalidInput, LimitExceeded, NotFound, Overloaded
@@ -26,6 +27,12 @@ from interlock.server.limits import Limits
 
 TAIL = "{*}"
 """A last segment that matches all that nothing longer or more exact does; only GET and HEAD reach it."""
+
+REST = "{path*}"
+"""A last segment that matches all that is left, for every method; handlers find it as `path`, joined by `/`."""
+
+ErrorShape = Callable[..., Response]
+"""Makes the answer to an error: `shape(error, *, status=None, headers=())`."""
 
 _logger = logging.getLogger(__name__)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -71,6 +78,7 @@ class _Node:
     exact: dict[str, _Node] = field(default_factory=dict)
     param: _Node | None = None
     tail: _Node | None = None
+    rest: _Node | None = None
     mount: Mount | None = None
     methods: dict[str, tuple[Route, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -86,6 +94,7 @@ class Router:
         mounts: What others answer.
         guard: What every request passes first.
         limits: What a request may bring.
+        shapes: Beginnings of paths below which errors have another shape than a Problem.
     """
 
     def __init__(
@@ -95,11 +104,13 @@ class Router:
         mounts: Sequence[Mount] = (),
         guard: Guard,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
+        shapes: Mapping[str, ErrorShape] = MappingProxyType({}),
     ) -> None:
         self.routes = tuple(routes)
         self.mounts = tuple(mounts)
         self._guard = guard
         self._limits = limits
+        self._shapes = tuple(shapes.items())
         self._in_flight = 0
         self._root = _Node()
         for route in routes:
@@ -111,7 +122,9 @@ class Router:
         node = self._node(route.path)
         if route.method in node.methods:
             raise InvalidInput(f"the route {route.method} {route.path} is given twice", why="one table, one answer")
-        names = tuple(segment[1:-1] for segment in _split(route.path) if segment.startswith("{") and segment != TAIL)
+        names = tuple(
+            segment[1:-1].rstrip("*") for segment in _split(route.path) if segment.startswith("{") and segment != TAIL
+        )
         node.methods[route.method] = (route, names)
 
     def _node(self, path: str) -> _Node:
@@ -120,6 +133,9 @@ class Router:
             if segment == TAIL:
                 node.tail = node.tail or _Node()
                 node = node.tail
+            elif segment == REST:
+                node.rest = node.rest or _Node()
+                node = node.rest
             elif segment.startswith("{"):
                 node.param = node.param or _Node()
                 node = node.param
@@ -156,16 +172,19 @@ class Router:
                 return node.mount
             return await self._serve(scope, receive, node, values)
         except Rejection as rejection:
-            return problem_response(rejection.error, status=rejection.status, headers=rejection.headers)
+            return self._shape(scope)(rejection.error, status=rejection.status, headers=rejection.headers)
         except InterlockError as error:
-            return problem_response(error)
+            return self._shape(scope)(error)
         except RecursionError:
-            return problem_response(LimitExceeded("a value is nested too deeply", why="it does not fit the stack"))
+            return self._shape(scope)(LimitExceeded("a value is nested too deeply", why="it does not fit the stack"))
         except Exception:  # noqa: BLE001 (the edge of the process)
             _logger.exception("%s %s failed", scope["method"], scope["path"])
-            return problem_response(
+            return self._shape(scope)(
                 InterlockError("the server could not answer", why="an unforeseen error; its log has the details")
             )
+
+    def _shape(self, scope: Scope) -> ErrorShape:
+        return next((shape for start, shape in self._shapes if scope["path"].startswith(start)), problem_response)
 
     async def _serve(self, scope: Scope, receive: Receive, node: _Node, values: list[str]) -> Answer:
         method = scope["method"]
@@ -189,8 +208,12 @@ class Router:
         mounted: _Node | None = None
         tail: tuple[_Node, list[str]] | None = None
         values: list[str] = []
-        for segment in _segments(scope):
+        segments = list(_segments(scope))
+        rest: tuple[_Node, list[str]] | None = None
+        for index, segment in enumerate(segments):
             tail = (node.tail, list(values)) if node.tail is not None else tail
+            if node.rest is not None:
+                rest = node.rest, [*values, "/".join(segments[index:])]
             below = node.exact.get(segment)
             if below is None and node.param is not None and segment:
                 below = node.param
@@ -204,6 +227,8 @@ class Router:
                 return node, values
         if mounted is not None:
             return mounted, values
+        if rest is not None:
+            return rest
         # what a tail answers is pages and files, and they are only read
         if tail is not None and scope["method"] in ("GET", "HEAD"):
             return tail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from interlock.core.errors import InvalidInput
@@ -16,6 +17,7 @@ from interlock.server.serve_app import ServeApp
 from interlock.workspace import Workspace, open_workspace
 
 PORT = 8081
+_LONGEST_NAME = 250
 
 
 @contextlib.contextmanager
@@ -49,7 +51,7 @@ def run_serve(
 
     Args:
         ref: `endpoint:delay`, whose routing is followed as it changes, or `model:delay@7`, which is served as it is
-            under the model's name; a bare name is an endpoint.
+            under the model's name, as far as an endpoint can have it; a bare name is an endpoint.
         uri: The workspace, as for `open_workspace`; it must exist.
         host: Address to listen on; one beyond this machine needs `INTERLOCK_TOKEN`.
         port: Port to listen on; 0 for any free one.
@@ -77,17 +79,19 @@ def run_serve(
 def _host(workspace: Workspace, text: str, exits: contextlib.ExitStack) -> EndpointHost:
     ref = Ref.parse(text if ":" in text else f"endpoint:{text}")
     stores = workspace.stores
+    name = ref.name
     if ref.kind == "model":
         # a routing in memory, so that serving a version changes nothing that others see
         stores = exits.enter_context(open_workspace("memory:")).stores
-        stores.deployments.route(ref.name, [Deployment(workspace.registry.resolve(text).ref, "live", 1.0)])
+        name = endpoint_name(ref.name)
+        stores.deployments.route(name, [Deployment(workspace.registry.resolve(text).ref, "live", 1.0)])
     elif ref.kind != "endpoint":
         raise InvalidInput(
             f"'{text}' cannot be served",
             why=f"expected an endpoint or a model, got a {ref.kind}",
             fix="interlock serve endpoint:NAME, or interlock serve model:NAME@VERSION",
         )
-    live = stores.deployments.get(ref.name).deployments
+    live = stores.deployments.get(name).deployments
     for deployment in live:
         # a version that cannot be loaded is told to who starts the server, not to its first caller
         workspace.load_model(deployment.model)
@@ -97,5 +101,16 @@ def _host(workspace: Workspace, text: str, exits: contextlib.ExitStack) -> Endpo
         load=workspace.load_model,
         log=workspace.stores.predictions,
         clock=workspace.clock,
-        endpoints=[ref.name],
+        endpoints=[name],
     )
+
+
+def endpoint_name(model: str) -> str:
+    """Return the name of an endpoint for a model, which may have any name.
+
+    Example:
+        >>> endpoint_name("delay"), endpoint_name("Flight delay: EWR")
+        ('delay', 'Flight-delay-EWR')
+    """
+    name = "-".join(re.findall(r"[A-Za-z0-9._/-]+", model)).strip("-._/")
+    return re.sub(r"\.\.+|//+", "-", name)[:_LONGEST_NAME] or "model"

@@ -20,8 +20,10 @@ HEADER = """// Written by `python -m interlock.server.typescript`; do not edit.
 // Times are ISO 8601 strings in UTC. A measured number that is NaN or infinite arrives as null.
 """
 
-MEASURED = frozenset({"first", "last", "min", "max", "mean", "value", "values", "metrics"})
+MEASURED = frozenset({"first", "last", "min", "max", "mean", "value", "values", "metrics", "low", "high", "spread"})
 """Fields whose floats come from users' measurements and may be NaN, which JSON cannot say."""
+
+_SHOWN = (views.Comparison, views.Group, views.RunPage, views.Experiment)
 
 _SIMPLE: dict[type, str] = {
     shapes.AnyType: "unknown",
@@ -44,8 +46,8 @@ def declarations(records: list[type]) -> str:
 
 
 def view_records() -> list[type]:
-    """Return the records that the views answer with: those of `views.py`, and the loop's."""
-    homes = (views.__name__, Station.__module__, Trace.__module__)
+    """Return the records that the views answer with: those of `views.py`, and what it shows of others as they are."""
+    homes = (views.__name__, *(one.__module__ for one in (Station, Trace, *_SHOWN)))
     return [
         value
         for value in vars(views).values()

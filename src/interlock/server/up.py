@@ -12,9 +12,12 @@ from interlock.loop.stations import stations
 from interlock.loop.tracing import trace
 from interlock.server.app import create_app
 from interlock.server.http import AsgiApp
+from interlock.server.mlflow.webhook_topics import LANGUAGE
 from interlock.server.scheduler import Scheduler, Tick
 from interlock.server.serve import address, listen, serve
 from interlock.server.turning import LoopTurner
+from interlock.server.webhooks.addresses import private_allowed
+from interlock.server.webhooks.delivery import WebhookDelivery
 from interlock.workspace import Workspace, open_workspace
 
 PORT = 8080
@@ -39,7 +42,8 @@ def run_up(
         port: Port to listen on; 0 for any free one.
         data_plane: Opens what answers predictions, and closes it before the workspace.
         environ: The environment, where that is not the process's: `INTERLOCK_TOKEN` is what callers must show,
-            `INTERLOCK_ALLOWED_HOSTS` are further names of the server, separated by commas.
+            `INTERLOCK_ALLOWED_HOSTS` are further names of the server, separated by commas;
+            `INTERLOCK_PRIVATE_WEBHOOKS=1` lets webhooks reach private addresses.
         on_ready: Called with the server's address once requests are answered.
 
     Raises:
@@ -61,9 +65,13 @@ def run_up(
             host=host,
             token=token,
             allowed_hosts=names,
+            commits=workspace.commits,
         )
         exits.callback(app.close)
-        exits.enter_context(Scheduler(workspace.stores.leases, [turner(workspace, exits)], clock=workspace.clock))
+        webhooks = WebhookDelivery(workspace.stores, LANGUAGE, private=private_allowed(env), clock=workspace.clock)
+        exits.callback(webhooks.close)
+        ticks: list[Tick] = [turner(workspace, exits), webhooks]
+        exits.enter_context(Scheduler(workspace.stores.leases, ticks, clock=workspace.clock))
         serve(app, listener, on_ready=lambda: on_ready(url) if on_ready else None, on_stop=app.stop_streams)
 
 

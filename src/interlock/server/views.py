@@ -7,14 +7,18 @@ from typing import Any
 
 import msgspec
 
+from interlock.experiments.comparing import Comparison as Comparison
+from interlock.experiments.groups import Group as Group
 from interlock.loop.stations import Station
 from interlock.loop.tracing import Trace as Trace
 from interlock.ports.dataset_store import Snapshot
 from interlock.ports.deployment_store import Endpoint
+from interlock.ports.experiment_store import Experiment as Experiment
 from interlock.ports.journal import Event
 from interlock.ports.model_store import AliasMove, ModelVersion, Verdict
 from interlock.ports.monitor_store import Alert, Monitor, Report
 from interlock.ports.run_store import ArtifactEntry, Run
+from interlock.ports.run_store import RunPage as RunPage
 
 
 class LoopView(msgspec.Struct, frozen=True):
@@ -32,6 +36,16 @@ class RunDetail(msgspec.Struct, frozen=True):
     run: Run
     children: tuple[Run, ...]
     artifacts: tuple[ArtifactEntry, ...]
+
+
+class RunKeys(msgspec.Struct, frozen=True):
+    """What runs of late logged, by name."""
+
+    attributes: tuple[str, ...]
+    params: tuple[str, ...]
+    metrics: tuple[str, ...]
+    tags: tuple[str, ...]
+    experiments: tuple[str, ...]
 
 
 class Series(msgspec.Struct, frozen=True):

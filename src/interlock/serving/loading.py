@@ -65,6 +65,13 @@ class ModelLoader:
             MissingExtra: Its runtime needs a library that is not installed.
         """
         version = self._resolve(ref)
+        if not version.engine:
+            raise InvalidInput(
+                f"nothing here can serve {version.ref}",
+                why=f"it was made with {version.flavor or 'an unknown library'} by another tool, without a signature or"
+                " in a form that cannot be loaded without running code of its own",
+                fix="register the fitted model with interlock, or log it in skops form with an input example",
+            )
         runtime = self._runtimes.get(version.engine)
         if runtime is None:
             raise InvalidInput(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from interlock.core.errors import Conflict, InvalidInput, NotFound
 from interlock.core.hashing import digest_of
 from interlock.ports.journal import Edge
-from interlock.ports.run_store import ArtifactEntry, MetricPoint, RunBatch, RunFilter
+from interlock.ports.run_store import ArtifactEntry, MetricPoint, RunBatch, RunFilter, Series
 from interlock.ports.stores import Stores
 from interlock.testing.machine import Plays, plain
-from interlock.testing.run_metrics import BEGIN, END, RunMetricsContract, a_run
+from interlock.testing.run_metrics import BEGIN, END, RunMetricsContract, a_run, packed
 
 FILE = ArtifactEntry("model/MLmodel", digest_of(b"flavors:"), 8)
 
@@ -80,13 +80,13 @@ class RunStoreContract(RunMetricsContract):
         with pytest.raises(InvalidInput):
             stores.runs.create(msgspec.structs.replace(a_run("r1"), **changes))
         assert stores.runs.runs() == []
-        assert stores.runs.experiments() == []
+        assert stores.experiments.experiments() == []
         assert stores.journal.events() == []
 
     def test_a_parent_must_exist(self, stores: Stores) -> None:
         with pytest.raises(NotFound):
             stores.runs.create(a_run("r1", parent="nobody"))
-        assert stores.runs.experiments() == []
+        assert stores.experiments.experiments() == []
 
     def test_unknown_ids_are_not_found(self, stores: Stores) -> None:
         stores.runs.create(a_run("r1"))
@@ -99,15 +99,6 @@ class RunStoreContract(RunMetricsContract):
         ):
             with pytest.raises(NotFound):
                 call()
-
-    def test_experiments_are_made_once_and_listed_by_name(self, stores: Stores) -> None:
-        made = stores.runs.create_experiment("b", tags={"owner": "ada"})
-        assert (made.name, made.tags) == ("b", {"owner": "ada"})
-        assert stores.runs.create_experiment("b", tags={"owner": "bob"}) == made
-        stores.runs.create_experiment("a/x")
-        assert [one.name for one in stores.runs.experiments()] == ["a/x", "b"]
-        assert [one.name for one in stores.runs.experiments(after="a/x", limit=1)] == ["b"]
-        assert [event.kind for event in stores.journal.events()] == ["experiment.created"] * 2
 
     def test_ending_and_reopening(self, stores: Stores) -> None:
         stores.runs.create(a_run("r1"))
@@ -140,8 +131,6 @@ class RunStoreContract(RunMetricsContract):
     def test_a_limit_is_a_number_from_zero_up(self, stores: Stores) -> None:
         with pytest.raises(InvalidInput):
             stores.runs.runs(limit=-1)
-        with pytest.raises(InvalidInput):
-            stores.runs.experiments(limit=-1)
 
     def test_filters_must_all_match(self, stores: Stores) -> None:
         stores.runs.create(a_run("r1", kind="pipeline", tags={"a": "1", "b": "2"}))
@@ -244,6 +233,11 @@ class RunStoreContract(RunMetricsContract):
         assert stores.runs.get("r1") == a_run("r1", params={"layers": [1]})
 
 
+def _in_columns(points: list[MetricPoint]) -> tuple[Series, ...]:
+    rows = {point.key: [(one.value, one.step, one.time) for one in points if one.key == point.key] for point in points}
+    return tuple(packed(key, *some) for key, some in rows.items())
+
+
 _ids = st.sampled_from(["r1", "r2", "r3"])
 _words = st.sampled_from(["a", "b", ""])
 _values = st.sampled_from([0.1, 0.2, -3.5, 1e16, 1e-9, 1.7e308, -1.7e308, 0.0, math.inf, -math.inf, math.nan, 2])
@@ -271,10 +265,6 @@ _edges = st.lists(
 )
 
 RUN_STORE_PLAYS: Plays = {
-    "create_experiment": st.fixed_dictionaries(
-        {"name": st.sampled_from(["e1", "e2", "no good"])}, optional={"tags": _tags}
-    ),
-    "experiments": st.fixed_dictionaries({}, optional={"after": _words, "limit": st.integers(0, 2)}),
     "create": st.fixed_dictionaries(
         {
             "run": st.builds(
@@ -307,6 +297,7 @@ RUN_STORE_PLAYS: Plays = {
             "batch": st.builds(
                 RunBatch,
                 metrics=st.lists(_metrics, max_size=6).map(tuple),
+                series=st.lists(_metrics, max_size=12).map(_in_columns),
                 params=_params,
                 tags=_tags,
                 artifacts=st.lists(st.just(FILE), max_size=1).map(tuple),
@@ -315,5 +306,9 @@ RUN_STORE_PLAYS: Plays = {
         }
     ),
     "history": st.fixed_dictionaries({"run_id": _ids, "key": st.sampled_from(["auc", "loss"])}),
+    "sampled": st.fixed_dictionaries(
+        {"run_id": _ids, "key": st.sampled_from(["auc", "loss"]), "by": st.sampled_from(["minmax", "lttb", "max"])},
+        optional={"points": st.sampled_from([7, 8, 9])},
+    ),
     "artifacts": st.fixed_dictionaries({"run_id": _ids}),
 }

@@ -16,7 +16,7 @@ SHOWN = {
     "run list": ["run-1", "run-2", "1 min 30 s", "auc=0.7"],
     "run list --kind training": ["run-2"],
     "run show run:run-2": ["run:run-2", "alpha", "depth", "auc", "notes.txt", "5 B"],
-    "run diff run-1 run-2": ["param", "alpha", "0.1", "0.2", "depth", "metric"],
+    "run compare run-1 run-2": ["param", "alpha", "0.1", "0.2", "depth", "metric"],
     "study list": ["study-1", "a study"],
     "study show study-1": ["trial-1", "alpha=0.25", "auc=0.75"],
     "study show study:study-1": ["trial-1"],
@@ -100,7 +100,7 @@ def test_a_training_run_is_no_study(cli: Runner, seeded: Workspace) -> None:
 
 
 def test_equal_runs_do_not_differ(cli: Runner, seeded: Workspace) -> None:
-    assert "the same params" in cli("run", "diff", "run-1", "run-1").out
+    assert "the same in params" in cli("run", "compare", "run-1", "run-1").out
 
 
 def test_tail_prints_one_json_value_per_line(cli: Runner, seeded: Workspace) -> None:

@@ -39,7 +39,7 @@ def test_number_is_the_version_if_it_is_one(version: str | None, number: int | N
         ("model:a/", None, "cannot name a model"),
         ("model:delay@", None, "is not a version"),
         ("model:delay@a b", None, "is not a version"),
-        ("model:" + "x" * 251, None, "cannot name a model"),
+        ("model:" + "x" * 501, None, "cannot name a model"),
     ],
 )
 def test_what_is_no_ref_is_refused_with_a_reason(text: str, kind: str | None, said: str) -> None:

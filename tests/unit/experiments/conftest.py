@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from interlock.adapters.memory.stores import memory_stores
+from interlock.experiments import open_runs
 from interlock.experiments.tracking import Experiments
 from interlock.ports.stores import Stores
 
@@ -14,6 +16,16 @@ from interlock.ports.stores import Stores
 @pytest.fixture
 def stores() -> Stores:
     return memory_stores()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    """See that a test ends its runs: what one leaves open is the current run of the next."""
+    yield
+    left = [*open_runs._open.values(), *open_runs._waiting.values()]
+    for run in left:
+        run.end()
+    assert [run.ref for run in left] == []
 
 
 @pytest.fixture

@@ -1,67 +1,98 @@
-"""What is logged waits in memory until it is written."""
+"""What is logged waits in memory until the spool has it."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import Any
 
 import pytest
 
-from interlock.core.errors import Unavailable
+from interlock.core.errors import StorageFull
 from interlock.experiments import buffers
-from interlock.experiments.buffers import Buffer
+from interlock.experiments.buffers import Buffer, Flusher
+from interlock.experiments.points import Points
 from interlock.ports.journal import Edge
-from interlock.ports.run_store import ArtifactEntry, MetricPoint, RunBatch
+from interlock.ports.metric_columns import by_key
+from interlock.ports.run_store import ArtifactEntry, DatasetUse, RunBatch
 
 
 class Recorder:
-    """Keeps batches; refuses while `down`."""
+    """Keeps batches; refuses while `full`."""
 
     def __init__(self) -> None:
         self.batches: list[RunBatch] = []
-        self.down = False
+        self.full = False
 
     def log(self, run_id: str, batch: RunBatch) -> None:
-        if self.down:
-            raise Unavailable("the server does not answer")
+        if self.full:
+            raise StorageFull("the disk is full")
         self.batches.append(batch)
 
     @property
     def values(self) -> list[float]:
-        return [point.value for batch in self.batches for point in batch.metrics]
-
-
-def points(*values: float) -> list[MetricPoint]:
-    return [MetricPoint("m", value, value, 0) for value in values]
+        return [value for batch in self.batches for one in by_key((), batch.series).values() for value in one.values]
 
 
 def opened(recorder: Any) -> Buffer:
-    return Buffer(recorder, "r")
+    return Buffer(recorder, "r", Points(time.time))
 
 
 def test_everything_is_written_at_the_end() -> None:
     recorder = Recorder()
     buffer = opened(recorder)
     entry, edge = ArtifactEntry("a", "b3:" + "0" * 64, 1), Edge("dataset:a@1", "run:r", "used")
-    buffer.add(points=points(1, 2), params={"p": 1}, tags={"t": "x"}, artifacts=[entry], edges=[edge])
-    buffer.add(points=points(3))
+    use = DatasetUse("train", "abc")
+    buffer.points.add("m", 1)
+    buffer.add(params={"p": 1}, tags={"t": "x"}, artifacts=[entry], edges=[edge], datasets=[use])
+    buffer.points.add("m", 2)
     assert buffer.close() == ""
-    assert recorder.values == [1, 2, 3]
-    assert [batch.params for batch in recorder.batches if batch.params] == [{"p": 1}]
-    assert [batch.tags for batch in recorder.batches if batch.tags] == [{"t": "x"}]
-    assert [batch.artifacts + batch.edges for batch in recorder.batches if batch.edges] == [(entry, edge)]
+    assert recorder.values == [1, 2]
+    [batch] = recorder.batches
+    assert (batch.params, batch.tags) == ({"p": 1}, {"t": "x"})
+    assert batch.artifacts + batch.edges + batch.datasets == (entry, edge, use)
 
 
-def test_it_is_written_soon_without_being_asked() -> None:
+def test_who_logs_flushes_where_nobody_else_does() -> None:
     recorder = Recorder()
     buffer = opened(recorder)
-    buffer.add(points=points(1))
-    deadline = time.monotonic() + 30
-    while not recorder.values and time.monotonic() < deadline:
-        time.sleep(0.01)
+    buffer.points.add("m", 1)
+    busy = threading.Event()
+    done = threading.Event()
+
+    def hold() -> None:
+        with buffer._flushing:
+            busy.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    busy.wait(20)
+    buffer.flush_if_nobody_does()
+    assert recorder.batches == []
+    done.set()
+    thread.join()
+    buffer.flush_if_nobody_does()
     assert recorder.values == [1]
-    buffer.close()
+
+
+def test_a_signal_handler_may_log_and_flush_in_the_middle_of_a_flush() -> None:
+    recorder = Recorder()
+    buffer = opened(recorder)
+    log = recorder.log
+
+    def interrupted(run_id: str, batch: RunBatch) -> None:
+        recorder.log = log  # type: ignore[method-assign]
+        buffer.points.add("m", 2)
+        assert buffer.flush() is None
+        log(run_id, batch)
+
+    recorder.log = interrupted  # type: ignore[method-assign]
+    buffer.points.add("m", 1)
+    assert buffer.flush() is None
+    assert buffer.close() == ""
+    assert recorder.values == [1, 2]
 
 
 def test_nothing_logged_writes_nothing() -> None:
@@ -70,40 +101,96 @@ def test_nothing_logged_writes_nothing() -> None:
     assert recorder.batches == []
 
 
-def test_an_outage_keeps_everything_in_order_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_keeps_everything_in_order_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder()
     buffer = opened(recorder)
-    recorder.down = True
+    recorder.full = True
     with caplog.at_level(logging.WARNING):
         for value in (1, 2, 3):
-            buffer.add(points=points(value), params={"p": 1}, tags={"t": str(value)})
-            assert "does not answer" in (buffer.flush() or "")
+            buffer.points.add("m", value)
+            buffer.add(params={"p": 1}, tags={"t": str(value)})
+            assert "disk is full" in (buffer.flush() or "")
     assert len(caplog.records) == 1
     assert "kept in memory" in caplog.text
-    recorder.down = False
+    recorder.full = False
     assert buffer.close() == ""
     assert recorder.values == [1, 2, 3]
-    assert recorder.batches[0].tags == {"t": "3"}
+    assert recorder.batches[-1].tags == {"t": "3"}
 
 
 def test_what_is_lost_is_counted() -> None:
     recorder = Recorder()
     buffer = opened(recorder)
-    recorder.down = True
-    buffer.add(points=points(1, 2), tags={"t": "x"})
+    recorder.full = True
+    buffer.points.add("m", 1)
+    buffer.points.add("n", 2)
+    buffer.add(tags={"t": "x"})
     lost = buffer.close()
     assert lost.startswith("2 metric points and 1 other values were lost: ")
-    assert "does not answer" in lost
+    assert "disk is full" in lost
 
 
 def test_memory_is_bounded_and_the_newest_points_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, "_MOST_POINTS", 3)
     recorder = Recorder()
     buffer = opened(recorder)
-    recorder.down = True
+    recorder.full = True
     for value in range(5):
-        buffer.add(points=points(value))
+        buffer.points.add("m", value)
+        buffer.add(params={f"p{value}": value})
         buffer.flush()
-    recorder.down = False
-    assert buffer.close() == "2 metric points and 0 other values were lost: the store was away too long"
+    recorder.full = False
+    assert buffer.close() == "2 metric points and 0 other values were lost: the disk was full too long"
     assert recorder.values == [2, 3, 4]
+    assert [key for batch in recorder.batches for key in batch.params] == [f"p{value}" for value in range(5)]
+
+
+def test_a_child_begins_with_nothing() -> None:
+    recorder = Recorder()
+    buffer = opened(recorder)
+    buffer.points.add("m", 1)
+    buffer.add(params={"p": 1})
+    buffer.forget()
+    assert buffer.close() == ""
+    assert recorder.batches == []
+
+
+class Flushed:
+    """Counts its flushes; raises if it is to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.count = 0
+        self.flushed = threading.Event()
+        self._error = error
+
+    def flush(self) -> None:
+        self.count += 1
+        self.flushed.set()
+        if self._error is not None:
+            raise self._error
+
+
+def test_a_flusher_flushes_what_it_watches_until_it_is_told_not_to() -> None:
+    flusher, one = Flusher(), Flushed()
+    flusher.watch(one)
+    flusher.watch(one)
+    assert one.flushed.wait(20)
+    flusher.forget(one)
+    assert flusher._thread is None
+    flusher.forget(one)
+    other = Flushed()
+    flusher.watch(other)
+    assert other.flushed.wait(20)
+    flusher.forget(other)
+
+
+def test_what_fails_keeps_no_other_from_being_flushed(caplog: pytest.LogCaptureFixture) -> None:
+    flusher, bad, good = Flusher(), Flushed(ValueError("odd")), Flushed()
+    flusher.watch(bad)
+    flusher.watch(good)
+    assert good.flushed.wait(20)
+    good.flushed.clear()
+    assert good.flushed.wait(20)
+    flusher.forget(bad)
+    flusher.forget(good)
+    assert "could not be flushed" in caplog.text

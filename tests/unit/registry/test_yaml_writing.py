@@ -37,10 +37,10 @@ def _plain(value: Any) -> Any:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        # NaN, which a text may spell, equals nothing
+        return float(text) == float(text)
     except ValueError:
         return False
-    return True
 
 
 def test_words_that_yaml_would_misread_are_quoted() -> None:

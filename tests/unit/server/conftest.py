@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from interlock.adapters.memory.stores import memory_stores
-from interlock.core.clock import FrozenClock
+from interlock.core.clock import Clock, FrozenClock
 from interlock.ports.stores import Stores
 from interlock.server.app import App, create_app
 from tests.unit.server.asgi import Reply, call
@@ -26,6 +26,7 @@ class Ground:
 
     stores: Stores
     uri: str = "memory:"
+    clock: Clock = field(default_factory=lambda: FrozenClock(START))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from interlock.core.errors import InvalidInput, LimitExceeded
+from interlock.ports.search import Compare, Field, Filter, Not
 from interlock.server.limits import Limits, check_plain
 
 
@@ -79,6 +80,13 @@ def test_everything_that_passes_can_be_written_as_json() -> None:
 def test_declared_values_are_not_looked_into() -> None:
     check_plain(Declared([[[1]]]), Declared, depth=0)
     check_plain(None, Record | None, depth=0)
+
+
+def test_records_within_themselves_end() -> None:
+    where: Filter = Compare(Field("tag", "a"), "=", "b")
+    for _ in range(20):
+        where = Not(where)
+    check_plain(where, Filter | None, depth=0)
 
 
 def test_the_limits_of_a_server_are_finite() -> None:

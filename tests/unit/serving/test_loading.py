@@ -56,6 +56,13 @@ def test_an_engine_that_is_not_at_hand_is_named(tmp_path: Path) -> None:
     assert "'onnx'" in error.value.why
 
 
+def test_a_version_that_nothing_serves_is_refused_with_a_reason(tmp_path: Path) -> None:
+    loader = ModelLoader(lambda ref: version(engine=""), lambda version: tmp_path, [Recording()])
+    with pytest.raises(InvalidInput, match="nothing here can serve model:delay@7") as caught:
+        loader("model:delay@7")
+    assert "sklearn" in caught.value.why
+
+
 def test_what_cannot_be_resolved_is_not_loaded(tmp_path: Path) -> None:
     def resolve(ref: str) -> ModelVersion:
         raise NotFound(f"there is no {ref}")

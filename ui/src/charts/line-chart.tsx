@@ -27,6 +27,8 @@ interface LineChartProps {
   height?: number;
   /** Indices of the upper and lower line between which a band is filled. */
   band?: readonly [number, number];
+  /** The lines have values at some of the x only, and are drawn across the rest. */
+  gaps?: boolean;
   /** A level that matters. */
   threshold?: number;
   /** Moments that matter, on the x axis. */
@@ -88,6 +90,7 @@ function options(props: LineChartProps, height: number, host: HTMLElement): uPlo
         label: line.label,
         stroke: ink(host, line.ink),
         width: line.edge ? 0 : 2,
+        spanGaps: props.gaps ?? false,
         points: { show: !line.edge && props.x.length <= MARKED_POINTS, size: 6, fill: ink(host, "surface") },
         value: (_: uPlot, v: number | null) => (v === null ? "–" : figure(v)),
       })),

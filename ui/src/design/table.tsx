@@ -3,6 +3,8 @@ import type { ComponentChildren } from "preact";
 
 export interface ColumnOf<T> {
   title: string;
+  /** What stands at the head instead of the title, such as a button that orders by it. */
+  head?: ComponentChildren;
   show: (row: T) => ComponentChildren;
   /** Figures align right and line up. */
   numeric?: boolean;
@@ -31,7 +33,7 @@ export function Table<T>(props: TableProps<T>) {
           <tr>
             {props.columns.map((column) => (
               <th key={column.title} scope="col" class={classOf(column)}>
-                {column.title}
+                {column.head ?? column.title}
               </th>
             ))}
           </tr>

@@ -14,7 +14,7 @@ import { shortId } from "../nav/refs";
 import { bytes, figure, inline } from "../text/format";
 import { Time } from "../text/time";
 import { OUTCOMES, Outcomes } from "./outcomes";
-import { KindMark, RunTable, took } from "./runs";
+import { KindMark, RunTable, took } from "./run-table";
 import { Nearby } from "./steps";
 
 const DIFF = "code/uncommitted.diff";

@@ -1,211 +1,180 @@
-/** Runs, newest first, filtered by experiment, kind and status; steps and trials are folded into what contains them. */
+/** Runs: searched in the grammar, ordered and paged by the server, in columns of choice, grouped by seed, chosen to be compared. */
 import { useSignal } from "@preact/signals";
-import type { Run } from "../api-types";
-import { pathOf } from "../api/client";
+import type { RunKeys, RunPage } from "../api-types";
 import { Show, useResource } from "../api/resource";
-import { State } from "../design/badge";
 import { Code } from "../design/code";
-import { Icon } from "../design/icon";
-import { glyphOf } from "../design/kinds";
 import { Card, Empty, Page } from "../design/page";
-import { RowLink, Table } from "../design/table";
-import { shortId } from "../nav/refs";
 import { query, setQuery } from "../nav/router";
-import { duration, figure, inline, plural } from "../text/format";
-import { Time } from "../text/time";
+import { plural } from "../text/format";
+import { RunColumns } from "./run-columns";
+import { storeColumns, storedColumns, usual } from "./run-fields";
+import { RunGroups } from "./run-groups";
+import { RunSearch } from "./run-search";
+import { FoundRuns } from "./run-table";
 import "./runs.css";
 
-const KINDS = ["training", "pipeline", "step", "study", "trial", "evaluation"];
-const STATUSES = ["running", "finished", "failed", "killed"];
-const FILTERS = ["experiment", "kind", "status"] as const;
-const PAGE = 100;
-/** How many metrics get a column of their own, and how many parameters are told in a row. */
-const METRICS = 3;
-const PARAMS = 3;
+const PAGE = 50;
+const MOST_COMPARED = 20;
+const ANEW = { after: "" };
 
 export function Runs() {
-  const asked = new URLSearchParams({ limit: String(PAGE) });
-  for (const name of [...FILTERS, "before"]) {
-    const value = query.value.get(name);
-    if (value) asked.set(name, value);
-  }
-  const runs = useResource<Run[]>(`/runs?${asked}`, ["run."]);
+  const asked = query.value;
+  const experiment = asked.get("experiment") ?? "";
+  const text = asked.get("filter") ?? "";
+  const metric = asked.get("group") ?? "";
+  const keys = useResource<RunKeys>(`/runs/keys${experiment ? `?experiment=${encodeURIComponent(experiment)}` : ""}`);
   return (
-    <Page title="Runs" aside={<Filters runs={runs.data ?? []} />}>
-      <Show of={runs}>
-        {(rows) =>
-          rows.length === 0 ? (
-            <NoRuns />
-          ) : (
-            <Card flush>
-              <RunTable runs={rows} label="Runs" />
-              <Older runs={rows} />
-            </Card>
-          )
-        }
-      </Show>
+    <Page title="Runs" aside={<Experiment of={experiment} names={keys.data?.experiments ?? []} />}>
+      <RunSearch text={text} keys={keys.data} search={(filter) => setQuery({ filter, ...ANEW })} />
+      {experiment && metric ? (
+        <RunGroups experiment={experiment} metric={metric} filter={text} />
+      ) : (
+        <Found experiment={experiment} keys={keys.data} />
+      )}
     </Page>
   );
 }
 
-/** One line of the table: a run, the runs within it that are in the list too, and whether it stands within one. */
-interface Line {
-  run: Run;
-  within: readonly Run[];
-  isWithin: boolean;
-}
-
-export function RunTable(props: { runs: readonly Run[]; label: string }) {
-  const open = useSignal<ReadonlySet<string>>(new Set());
-  const toggle = (id: string) => {
-    const next = new Set(open.value);
+function Found(props: { experiment: string; keys: RunKeys | null }) {
+  const chosen = useSignal<ReadonlySet<string>>(new Set());
+  const columns = useSignal(storedColumns(props.experiment));
+  const of = useSignal(props.experiment);
+  if (of.value !== props.experiment) {
+    of.value = props.experiment;
+    columns.value = storedColumns(props.experiment);
+  }
+  const asked = query.value;
+  const order = asked.get("order") ?? "";
+  const all = asked.has("all");
+  const page = useResource<RunPage>(`/runs/search?${searchOf(asked)}`, ["run."]);
+  const choose = (id: string) => {
+    const next = new Set(chosen.value);
     if (!next.delete(id)) next.add(id);
-    open.value = next;
+    chosen.value = next;
   };
-  const lines = linesOf(props.runs, open.value);
-  const metrics = commonMetrics(lines.map((line) => line.run));
+  const choices = columns.value ?? usual(page.data?.runs ?? []);
   return (
-    <Table
-      label={props.label}
-      rows={lines}
-      id={({ run }) => run.id}
-      columns={[
-        {
-          title: "Name",
-          wide: true,
-          show: (line) => <Name of={line} isOpen={open.value.has(line.run.id)} toggle={() => toggle(line.run.id)} />,
-        },
-        { title: "Status", show: ({ run }) => <State of={run.status} /> },
-        { title: "Parameters", extra: true, show: ({ run }) => <Params of={run} /> },
-        { title: "Experiment", show: ({ run }) => run.experiment, extra: true },
-        ...metrics.map((metric) => ({
-          title: metric,
-          numeric: true,
-          extra: true,
-          show: ({ run }: Line) => lastOf(run, metric),
-        })),
-        { title: "Took", numeric: true, extra: true, show: ({ run }) => took(run) },
-        { title: "Started", numeric: true, extra: true, show: ({ run }) => <Time at={run.started_at} /> },
-      ]}
-    />
+    <>
+      <div class="run-tools">
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={all}
+            onChange={(change) => setQuery({ all: change.currentTarget.checked ? "yes" : "", ...ANEW })}
+          />
+          with steps and trials
+        </label>
+        {props.experiment && props.keys !== null && props.keys.metrics.length > 0 && (
+          <button type="button" class="button" onClick={() => setQuery({ group: props.keys!.metrics[0]! })}>
+            Group by seed
+          </button>
+        )}
+        {props.keys !== null && (
+          <RunColumns
+            keys={props.keys}
+            chosen={choices}
+            isOwn={columns.value !== null}
+            choose={(next) => {
+              columns.value = next;
+              storeColumns(props.experiment, next);
+            }}
+          />
+        )}
+        {chosen.value.size > 0 && <Compare chosen={chosen.value} clear={() => (chosen.value = new Set())} />}
+      </div>
+      <Show of={page}>
+        {({ runs, after }) =>
+          runs.length === 0 ? (
+            <NoRuns />
+          ) : (
+            <Card flush>
+              <FoundRuns
+                runs={runs}
+                columns={choices}
+                order={order}
+                setOrder={(next) => setQuery({ order: next, ...ANEW })}
+                chosen={chosen.value}
+                choose={choose}
+              />
+              <Pager after={after} isFirst={!asked.has("after")} />
+            </Card>
+          )
+        }
+      </Show>
+    </>
   );
 }
 
-/** The runs in order, each with those within it after it if it is open; they stand alone where what contains them is not listed. */
-function linesOf(runs: readonly Run[], open: ReadonlySet<string>): Line[] {
-  const listed = new Set(runs.map((run) => run.id));
-  const isWithin = (run: Run) => run.parent !== null && listed.has(run.parent);
-  const within = new Map<string, Run[]>();
-  for (const run of runs) if (isWithin(run)) within.set(run.parent!, [run, ...(within.get(run.parent!) ?? [])]);
-  const lines = (run: Run): Line[] => {
-    const inner = within.get(run.id) ?? [];
-    return [{ run, within: inner, isWithin: isWithin(run) }, ...(open.has(run.id) ? inner.flatMap(lines) : [])];
-  };
-  return runs.filter((run) => !isWithin(run)).flatMap(lines);
+/** What to ask the server: what was typed and chosen; where nothing was, the runs that are part of no other. */
+function searchOf(asked: URLSearchParams): URLSearchParams {
+  const search = new URLSearchParams({ limit: String(PAGE) });
+  for (const name of ["experiment", "order", "after"]) {
+    const value = asked.get(name);
+    if (value) search.set(name, value);
+  }
+  const typed = asked.get("filter") ?? "";
+  const fixed = ["kind", "status"].flatMap((name) => {
+    const value = asked.get(name);
+    return value ? [`${name} = '${value.replaceAll("'", "")}'`] : [];
+  });
+  if (fixed.length === 0 && !typed && !asked.has("all")) fixed.push("parent IS NULL");
+  // what is wrong with what was typed is told in its own words, without what was put around it
+  const whole = fixed.length === 0 ? typed : [...(typed ? [`(${typed})`] : []), ...fixed].join(" AND ");
+  if (whole) search.set("filter", whole);
+  return search;
 }
 
-function Name(props: { of: Line; isOpen: boolean; toggle: () => void }) {
-  const { run, within, isWithin } = props.of;
+function Compare(props: { chosen: ReadonlySet<string>; clear: () => void }) {
+  const ids = [...props.chosen].slice(0, MOST_COMPARED);
   return (
-    <span class={`run-name${isWithin ? " run-within" : ""}`}>
-      <KindMark kind={run.kind} />
-      <span>
-        <RowLink href={`/runs/${pathOf(run.id)}`}>{run.name || shortId(run.id)}</RowLink>
-        <span class="run-about">
-          {run.kind} {run.name && <span class="mono faint">{shortId(run.id)}</span>}
-          {within.length > 0 && (
-            <button type="button" class="fold" aria-expanded={props.isOpen} onClick={props.toggle}>
-              <Icon name="chevron" size={12} />
-              {plural(within.length, within[0]!.kind)}
-            </button>
-          )}
-        </span>
-      </span>
+    <span class="chosen">
+      {ids.length > 1 && (
+        <a class="button button-main" href={`/compare?runs=${ids.map(encodeURIComponent).join(",")}`}>
+          Compare {plural(ids.length, "run")}
+        </a>
+      )}
+      <button type="button" class="button" onClick={props.clear}>
+        {plural(props.chosen.size, "run")} chosen: clear
+      </button>
     </span>
   );
 }
 
-/** The glyph of a kind of run in a circle; what is part of something larger is drawn lighter. */
-export function KindMark(props: { kind: string }) {
-  return (
-    <span class={`kind-mark kind-${props.kind}`}>
-      <Icon name={glyphOf(props.kind)} size={16} />
-    </span>
-  );
-}
-
-function Params(props: { of: Run }) {
-  const params = Object.entries(props.of.params);
-  const words = params.map(([name, value]) => `${name} ${inline(value)}`);
-  return (
-    <span class="run-params quiet" title={words.join("\n")}>
-      {words.slice(0, PARAMS).join(" · ")}
-    </span>
-  );
-}
-
-export function took(run: Run): string {
-  if (run.ended_at === null) return "–";
-  return duration((Date.parse(run.ended_at) - Date.parse(run.started_at)) / 1000);
-}
-
-function lastOf(run: Run, metric: string) {
-  const summary = run.metrics[metric];
-  return summary === undefined ? <span class="faint">–</span> : figure(summary.last);
-}
-
-/** The metrics that most of the runs have; ties go to the first by name. */
-function commonMetrics(runs: readonly Run[]): string[] {
-  const counts = new Map<string, number>();
-  for (const run of runs) for (const key of Object.keys(run.metrics)) counts.set(key, (counts.get(key) ?? 0) + 1);
-  const sorted = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-  return sorted.slice(0, METRICS).map(([key]) => key);
-}
-
-function Filters(props: { runs: readonly Run[] }) {
-  const experiments = [...new Set(props.runs.map((run) => run.experiment))].sort();
-  const options = { experiment: experiments, kind: KINDS, status: STATUSES };
+function Experiment(props: { of: string; names: readonly string[] }) {
+  const names = props.of && !props.names.includes(props.of) ? [props.of, ...props.names] : props.names;
   return (
     <div class="filters">
-      {FILTERS.map((name) => {
-        const chosen = query.value.get(name) ?? "";
-        const all = chosen && !options[name].includes(chosen) ? [chosen, ...options[name]] : options[name];
-        return (
-          <label key={name}>
-            {name}
-            <select
-              class="input"
-              value={chosen}
-              onChange={(change) => setQuery({ [name]: change.currentTarget.value, before: "" })}
-            >
-              <option value="">all</option>
-              {all.map((value) => (
-                <option key={value} value={value}>
-                  {value}
-                </option>
-              ))}
-            </select>
-          </label>
-        );
-      })}
+      <label>
+        experiment
+        <select
+          class="input"
+          value={props.of}
+          onChange={(change) => setQuery({ experiment: change.currentTarget.value, group: "", order: "", ...ANEW })}
+        >
+          <option value="">all</option>
+          {names.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
     </div>
   );
 }
 
-function Older(props: { runs: readonly Run[] }) {
-  const last = props.runs.at(-1);
-  const isFirst = !query.value.has("before");
-  if (last === undefined || (props.runs.length < PAGE && isFirst)) return null;
+function Pager(props: { after: string | null; isFirst: boolean }) {
+  if (props.isFirst && props.after === null) return null;
   return (
     <div class="pager">
-      {!isFirst && (
-        <button type="button" class="button" onClick={() => setQuery({ before: "" })}>
-          Newest
+      {!props.isFirst && (
+        <button type="button" class="button" onClick={() => setQuery(ANEW)}>
+          First
         </button>
       )}
-      {props.runs.length === PAGE && (
-        <button type="button" class="button" onClick={() => setQuery({ before: last.id })}>
-          Older
+      {props.after !== null && (
+        <button type="button" class="button" onClick={() => setQuery({ after: props.after! })}>
+          Next
         </button>
       )}
     </div>
@@ -213,11 +182,15 @@ function Older(props: { runs: readonly Run[] }) {
 }
 
 function NoRuns() {
-  const filtered = FILTERS.some((name) => query.value.has(name));
-  if (filtered)
+  const asked = query.value;
+  if (["filter", "experiment", "kind", "status"].some((name) => asked.has(name)))
     return (
       <Empty title="No run is like that">
-        <button type="button" class="button" onClick={() => setQuery({ experiment: "", kind: "", status: "" })}>
+        <button
+          type="button"
+          class="button"
+          onClick={() => setQuery({ filter: "", experiment: "", kind: "", status: "", order: "", ...ANEW })}
+        >
           Show all runs
         </button>
       </Empty>

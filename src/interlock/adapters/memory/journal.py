@@ -90,6 +90,20 @@ class MemoryJournal(Journal):
                 self._in[edge.target].append(edge)
             return len(new)
 
+    def redirect(self, ref: str, new_ref: str) -> None:
+        """Have the edges of a thing, and of its versions, name it by another Ref."""
+        begins = ref + "@"
+
+        def renamed(one: str) -> str:
+            return new_ref + one[len(ref) :] if one == ref or one.startswith(begins) else one
+
+        with self.lock:
+            edges = [Edge(renamed(edge.source), renamed(edge.target), edge.relation) for edge in self._edges]
+            self._edges.clear()
+            self._out.clear()
+            self._in.clear()
+            self.link(edges)
+
     def walk(
         self, ref: str, *, direction: Literal["back", "forward"], depth: int = 32, limit: int = 1000
     ) -> list[Edge]:

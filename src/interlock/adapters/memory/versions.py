@@ -18,25 +18,35 @@ class Versions(Generic[T]):
     def __init__(self, kind: str, record: type[T]) -> None:
         self._kind = kind
         self._decode = msgspec.msgpack.Decoder(record).decode
-        self._lines: dict[str, list[bytes]] = {}
-        self._arrived: list[bytes] = []
+        self._lines: dict[str, dict[int, bytes]] = {}
+        self._arrived: dict[tuple[str, int], bytes] = {}
 
     def newest(self, name: str) -> int:
         """Return the newest number under a name, or 0."""
-        return len(self._lines.get(name, ()))
+        return max(self._lines.get(name, ()), default=0)
 
-    def add(self, name: str, record: T) -> T:
-        """Keep a record as the next version; return it as it will be read."""
+    def add(self, name: str, record: T, *, number: int | None = None) -> T:
+        """Keep a record under a number, by default the next; return it as it will be read."""
         data = pack(record)
-        self._lines.setdefault(name, []).append(data)
-        self._arrived.append(data)
+        at = self.newest(name) + 1 if number is None else number
+        self._lines.setdefault(name, {})[at] = data
+        self._arrived[name, at] = data
+        return self._decode(data)
+
+    def remove(self, name: str, number: int) -> T:
+        """Forget a version that there is, and the name with the last of them; return what it was."""
+        line = self._lines[name]
+        data = line.pop(number)
+        del self._arrived[name, number]
+        if not line:
+            del self._lines[name]
         return self._decode(data)
 
     def find(self, name: str, version: int | None = None) -> T | None:
         """Return a version, by default the newest, or None."""
-        line = self._lines.get(name, [])
-        number = len(line) if version is None else version
-        return self._decode(line[number - 1]) if 1 <= number <= len(line) else None
+        number = self.newest(name) if version is None else version
+        data = self._lines.get(name, {}).get(number)
+        return None if data is None else self._decode(data)
 
     def get(self, name: str, version: int | None = None) -> T:
         """Return a version, by default the newest."""
@@ -52,15 +62,14 @@ class Versions(Generic[T]):
         check_limit(limit)
         if name not in self._lines:
             raise unknown_name(self._kind, name, self._lines)
-        line = self._lines[name]
-        end = len(line) if before is None else min(max(before - 1, 0), len(line))
-        return [self._decode(data) for data in line[:end][::-1][:limit]]
+        numbers = sorted((one for one in self._lines[name] if before is None or one < before), reverse=True)
+        return [self._decode(self._lines[name][number]) for number in numbers[:limit]]
 
     def heads(self, *, after: str, limit: int) -> list[T]:
         """List the newest version under each name, by name."""
         names = sorted(name for name in self._lines if name > after)[: check_limit(limit)]
-        return [self._decode(self._lines[name][-1]) for name in names]
+        return [self._decode(self._lines[name][self.newest(name)]) for name in names]
 
     def arrivals(self, *, limit: int) -> list[T]:
         """List the versions under all names, newest first."""
-        return [self._decode(data) for data in self._arrived[::-1][: check_limit(limit)]]
+        return [self._decode(data) for data in [*self._arrived.values()][::-1][: check_limit(limit)]]

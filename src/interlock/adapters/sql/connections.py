@@ -59,6 +59,42 @@ class Connections:
         finally:
             self._give_back(reader)
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a reader of this thread's own inside a read transaction: all that is asked of it is of one moment."""
+        with self._gate:
+            self._check_open()
+            self._reading += 1
+            idle = self._idle.pop() if self._idle else None
+        reader = None
+        try:
+            reader = self._begun(idle)
+            try:
+                yield reader
+                reader.execute("COMMIT")
+            except BaseException:
+                # what state it is in is not worth finding out
+                reader.close()
+                reader = None
+                raise
+        finally:
+            self._give_back(reader)
+
+    def _begun(self, reader: Connection | None) -> Connection:
+        if reader is not None:
+            try:
+                reader.execute(self._dialect.begin_read)
+                return reader
+            except self._dialect.driver_error:
+                lost = self._dialect.is_lost(reader)
+                reader.close()
+                if not lost:
+                    raise
+                self._drop_idle()
+        reader = self._dialect.connect()
+        reader.execute(self._dialect.begin_read)
+        return reader
+
     def _give_back(self, reader: Connection | None) -> None:
         with self._gate:
             self._reading -= 1
@@ -136,11 +172,7 @@ class Connections:
 
     def _check_not_writing(self) -> None:
         if self._writing_thread == threading.get_ident():
-            raise InterlockError(
-                "a write was begun inside a write",
-                why="this thread holds the one write transaction, and would wait for itself",
-                fix="use the transaction that is open",
-            )
+            raise nested_write()
 
     def before_fork(self) -> bool:
         """Wait until nothing is in use, close everything, and stay locked; say whether that was done."""
@@ -165,6 +197,15 @@ class Connections:
         if self._writer is not None:
             _inherited.append(self._writer)
         self._start()
+
+
+def nested_write() -> InterlockError:
+    """Build the error for a write that is begun inside another."""
+    return InterlockError(
+        "a write was begun inside a write",
+        why="this thread holds the one write transaction, and would wait for itself",
+        fix="use the transaction that is open",
+    )
 
 
 _everywhere: WeakSet[Connections] = WeakSet()

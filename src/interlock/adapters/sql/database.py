@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from interlock.adapters.sql.connections import Connections, Row
 from interlock.adapters.sql.dialect import Connection, Dialect, translated
+from interlock.adapters.sql.joint_writes import JointWrites
 from interlock.core.clock import Clock, SystemClock, to_micros
 from interlock.core.ids import new_id
 from interlock.core.plain import pack
 from interlock.ports.journal import Edge, Event
+from interlock.ports.shared_commit import SharedCommit
 
 __all__ = ["Database", "Readable", "Row", "Transaction", "encode"]
 
@@ -21,6 +24,10 @@ encode = pack
 
 class Readable(Protocol):
     """What can be asked: a database, or a transaction on it, which also sees its own writes."""
+
+    def snapshot(self) -> AbstractContextManager[Readable]:
+        """Open a view of one moment, in which several queries agree with each other."""
+        ...
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a query."""
@@ -78,6 +85,11 @@ class Transaction(Readable):
                 start += size
         return changed
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Readable]:
+        """Be the view: nobody else writes meanwhile."""
+        yield self
+
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a query, as this transaction sees them."""
         rows: list[Row] = self._connection.execute(self._dialect.statement(sql), params).fetchall()
@@ -119,7 +131,30 @@ class Transaction(Readable):
         )
 
 
-class Database(Readable):
+class Snapshot(Readable):
+    """What a database held at one moment."""
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        self._connection = connection
+        self._dialect = dialect
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Readable]:
+        """Be the view."""
+        yield self
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query."""
+        rows: list[Row] = self._connection.execute(self._dialect.statement(sql), params).fetchall()
+        return rows
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        rows = self.query(sql, params)
+        return rows[0] if rows else None
+
+
+class Database(Readable, SharedCommit):
     """One database, shared by the threads of this process and by other processes.
 
     Reads go side by side; writes go one at a time, so that a process never waits on itself. Usable after a fork, in
@@ -131,10 +166,14 @@ class Database(Readable):
         self.clock = clock or SystemClock()
         self._actor = actor
         self._connections = Connections(dialect)
+        self._joint: JointWrites | None = None
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a read-only query; it sees one moment."""
+        joint = self._my_joint()
         with translated(self.dialect):
+            if joint is not None:
+                return joint.fetch(self.dialect.statement(sql), params)
             return self._connections.fetch(self.dialect.statement(sql), params)
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
@@ -143,11 +182,48 @@ class Database(Readable):
         return rows[0] if rows else None
 
     @contextmanager
+    def snapshot(self) -> Iterator[Readable]:
+        """Open a view of one moment, in which several queries agree with each other."""
+        joint = self._my_joint()
+        if joint is not None:  # nobody else writes meanwhile
+            yield self
+            return
+        with translated(self.dialect), self._connections.reading() as connection:
+            yield Snapshot(connection, self.dialect)
+
+    @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Open a write transaction; it commits at the end of the block and rolls back on any exception."""
-        with translated(self.dialect), self._connections.writing() as connection:
+        joint = self._my_joint()
+        with (
+            translated(self.dialect),
+            self._connections.writing() if joint is None else joint.writing() as connection,
+        ):
             yield Transaction(connection, self.dialect, actor=self._actor, clock=self.clock)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Have all that this thread writes in the block committed at its end."""
+        with translated(self.dialect), self._connections.writing() as connection:
+            joint = self._joint = JointWrites(connection)
+            try:
+                yield
+            finally:
+                self._joint = None
+            joint.check_whole()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Have an error that leaves the block take along what was written in it, and nothing else."""
+        joint = self._my_joint()
+        assert joint is not None, "apart() is for use within together()"
+        with translated(self.dialect), joint.call():
+            yield
 
     def close(self) -> None:
         """Close every connection of this process; a later call raises `Unavailable`."""
         self._connections.close()
+
+    def _my_joint(self) -> JointWrites | None:
+        joint = self._joint
+        return joint if joint is not None and joint.thread == threading.get_ident() else None

@@ -45,8 +45,11 @@ class Dialect(Protocol):
 
     name: str
     begin_write: tuple[str, ...]
+    begin_read: str
     list_tables: str
     byte_order: str
+    position: str
+    """The function that says where in a text another begins, 0 if nowhere."""
 
     def connect(self) -> Connection:
         """Open a connection in autocommit mode."""
@@ -58,6 +61,13 @@ class Dialect(Protocol):
 
     def schema(self, sql: str) -> str:
         """Return a CREATE statement with this database's types."""
+        ...
+
+    def like(self, text: str, pattern: str, *, any_case: bool) -> tuple[str, str]:
+        """Return the condition that a text has the form of a pattern of `%` and `_`, and the parameter for its mark.
+
+        Of letters in any case, those from A to Z are taken for each other.
+        """
         ...
 
     def is_lost(self, connection: Connection) -> bool:
@@ -79,8 +89,10 @@ class SqliteDialect:
 
     name = "sqlite"
     begin_write: tuple[str, ...] = ("BEGIN IMMEDIATE",)
+    begin_read = "BEGIN"
     list_tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     byte_order = ""
+    position = "instr"
     driver_error = sqlite3.Error
 
     def __init__(self, path: Path) -> None:
@@ -102,6 +114,7 @@ class SqliteDialect:
             connection.execute("PRAGMA temp_store=MEMORY")
             # pages that are written again and again (indexes, counters) are moved to the file a quarter as often
             connection.execute("PRAGMA wal_autocheckpoint=4000")
+            connection.create_function("rlike", 2, is_found, deterministic=True)
         except BaseException:
             connection.close()
             raise
@@ -114,6 +127,12 @@ class SqliteDialect:
     def schema(self, sql: str) -> str:
         """Write `AUTOSEQ` as SQLite's rowid key that never reuses a number."""
         return sql.replace("AUTOSEQ", "INTEGER PRIMARY KEY AUTOINCREMENT")
+
+    def like(self, text: str, pattern: str, *, any_case: bool) -> tuple[str, str]:
+        """Write it with GLOB, which tells case, or with LIKE, which does not."""
+        if any_case:
+            return f"{text} LIKE ?", pattern
+        return f"{text} GLOB ?", pattern.translate(_AS_GLOB)
 
     def is_lost(self, connection: Connection) -> bool:
         """Say no: a file does not hang up."""
@@ -150,6 +169,24 @@ class SqliteDialect:
         return None
 
 
+def is_found(pattern: str, text: str | None) -> bool | None:
+    """Say whether a regular expression of RE2, whose time grows with the text alone, is found in a text.
+
+    Raises:
+        InvalidInput: It is no regular expression.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if text is None:
+        return None
+    try:
+        return bool(pc.match_substring_regex(pa.scalar(text, pa.large_string()), pattern=pattern).as_py())
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(f"'{pattern:.80}' is no regular expression", why=str(error)) from error
+
+
+_AS_GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 _NO_ROOM = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE)
 
 
@@ -171,8 +208,10 @@ class PostgresDialect:
 
     name = "postgres"
     begin_write: tuple[str, ...] = ("BEGIN", "SELECT pg_advisory_xact_lock(4711013)")
+    begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     list_tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
     byte_order = ' COLLATE "C"'
+    position = "strpos"
 
     def __init__(self, uri: str) -> None:
         import psycopg
@@ -203,7 +242,12 @@ class PostgresDialect:
             .replace("REAL", "DOUBLE PRECISION")
             .replace("BLOB", "BYTEA")
             .replace("TEXT", 'TEXT COLLATE "C"')
+            .replace(" WITHOUT ROWID", "")
         )
+
+    def like(self, text: str, pattern: str, *, any_case: bool) -> tuple[str, str]:
+        """Write it without an escape character."""
+        return f"{text} {'ILIKE' if any_case else 'LIKE'} ? ESCAPE ''", pattern
 
     def is_lost(self, connection: Connection) -> bool:
         """Say whether the server, or the network, hung up."""

@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 
+from interlock.adapters.sql import model_records
 from interlock.adapters.sql.database import Database, Readable, encode
 from interlock.adapters.sql.versions import VersionTable, versions_schema
 from interlock.core.errors import Conflict, InvalidInput
+from interlock.core.refs import ref_of
 from interlock.ports.checks import check_limit, check_text, pointed_at, unknown_name
 from interlock.ports.journal import Edge
+from interlock.ports.model_catalog import VersionChange
+from interlock.ports.model_rules import check_version_change, first_notes, told_of_move
 from interlock.ports.model_store import AliasMove, ModelStore, ModelVersion, Verdict
 from interlock.ports.record_checks import check_alias, check_model_draft, check_verdict
 
@@ -38,11 +42,24 @@ class SqlModelStore(ModelStore):
         self._database = database
         self._versions = VersionTable(database, "model_versions", "model", ModelVersion)
 
-    def add_version(self, draft: ModelVersion, *, edges: Sequence[Edge] = ()) -> ModelVersion:
+    def add_version(
+        self,
+        draft: ModelVersion,
+        *,
+        edges: Sequence[Edge] = (),
+        notes: VersionChange = VersionChange(),  # noqa: B008 (frozen)
+    ) -> ModelVersion:
         check_model_draft(draft)
+        check_version_change(notes)
         with self._database.write() as tx:
-            number = self._versions.newest(tx, draft.model) + 1
+            now = self._database.clock.now()
+            if not model_records.is_known(tx, draft.model):
+                model_records.insert_model(tx, draft.model, "", {}, now=now)
+                tx.event("model.created", ref_of("model", draft.model))
+            model_records.touch(tx, draft.model, now=now)
+            number = model_records.next_number(tx, draft.model)
             version = self._versions.add(tx, draft.model, number, msgspec.structs.replace(draft, version=number))
+            model_records.insert_notes(tx, first_notes(version, notes))
             links = pointed_at(edges, version.ref)
             if version.run is not None:
                 links.append(Edge(f"run:{version.run}", version.ref, "produced"))
@@ -69,6 +86,10 @@ class SqlModelStore(ModelStore):
         return None if number is None else self._versions.find(model, number)
 
     def versions(self, model: str, *, before: int | None = None, limit: int = 100) -> list[ModelVersion]:
+        check_limit(limit)
+        if not self._versions.newest(self._database, model):
+            model_records.check_known(self._database, model)
+            return []
         return self._versions.line(model, before=before, limit=limit)
 
     def models(self, *, after: str = "", limit: int = 100) -> list[ModelVersion]:
@@ -87,7 +108,9 @@ class SqlModelStore(ModelStore):
         check_alias(alias)
         check_text(reason, of="reason of an alias")
         with self._database.write() as tx:
-            self._versions.get(model, version, source=tx)
+            model_records.check_known(tx, model)
+            if version is not None:
+                self._versions.get(model, version, source=tx)
             held = self._aliases(tx, model)
             previous = held.get(alias)
             if expect is not None and expect != (previous or 0):
@@ -108,20 +131,17 @@ class SqlModelStore(ModelStore):
                 raise unknown_name(f"alias of model '{model}' called", alias, held)
             move = AliasMove(model, alias, version, previous, self._database.clock.now(), reason, verdict)
             tx.execute("INSERT INTO alias_moves (model, alias, record) VALUES (?, ?, ?)", (model, alias, encode(move)))
-            tx.event(
-                "model.alias_set",
-                f"model:{model}" if version is None else f"model:{model}@{version}",
-                {"alias": alias, "version": version, "previous": previous, "reason": reason, "verdict": verdict},
-            )
+            at = "" if version is None else f"@{version}"
+            tx.event("model.alias_set", ref_of("model", model) + at, told_of_move(move))
             return move
 
     def aliases(self, model: str) -> dict[str, int]:
-        self._versions.get(model)
+        model_records.check_known(self._database, model)
         return self._aliases(self._database, model)
 
     def alias_history(self, model: str, *, alias: str | None = None, limit: int = 100) -> list[AliasMove]:
         check_limit(limit)
-        self._versions.get(model)
+        model_records.check_known(self._database, model)
         condition, params = ("", [model]) if alias is None else (" AND alias = ?", [model, alias])
         rows = self._database.query(
             f"SELECT record FROM alias_moves WHERE model = ?{condition} ORDER BY seq DESC LIMIT ?", [*params, limit]

@@ -43,6 +43,12 @@ class VersionTable(Generic[T]):
         tx.execute(f"INSERT INTO {self._table} (name, version, record) VALUES (?, ?, ?)", (name, version, data))
         return self._decode(data)
 
+    def remove(self, tx: Transaction, name: str, version: int) -> T | None:
+        """Forget a version; return what it was, or None."""
+        found = self.find(name, version, source=tx)
+        tx.execute(f"DELETE FROM {self._table} WHERE name = ? AND version = ?", (name, version))
+        return found
+
     def newest(self, source: Readable, name: str) -> int:
         """Return the newest number under a name, or 0."""
         row = source.one(f"SELECT MAX(version) FROM {self._table} WHERE name = ?", (name,))

@@ -1,0 +1,1 @@
+"""Adapters computed with NumPy."""

@@ -1,0 +1,1 @@
+"""Record trainings of other libraries by themselves."""

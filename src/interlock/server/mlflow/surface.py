@@ -1,0 +1,76 @@
+"""Put the surfaces of MLflow's protocol together."""
+
+from __future__ import annotations
+
+from interlock.server.mlflow import (
+    artifacts,
+    assessments,
+    evaluation_datasets,
+    experiments,
+    graphql,
+    issues,
+    logged_models,
+    metrics,
+    otlp,
+    promptlab,
+    registry,
+    run_logging,
+    runs,
+    scorers,
+    search,
+    server_info,
+    trace_metrics,
+    traces,
+    transfers,
+    versions,
+    webhooks,
+)
+from interlock.server.mlflow.wire import ROOTS, Ground, error_response
+from interlock.server.mlflow.wire import routes as routes_of
+from interlock.server.router import ErrorShape, Route
+
+_SURFACES = (
+    artifacts,
+    assessments,
+    evaluation_datasets,
+    experiments,
+    issues,
+    logged_models,
+    metrics,
+    promptlab,
+    registry,
+    run_logging,
+    runs,
+    scorers,
+    search,
+    server_info,
+    trace_metrics,
+    traces,
+    transfers,
+    versions,
+    webhooks,
+)
+
+ERROR_SHAPES: dict[str, ErrorShape] = {
+    **{f"{root}/{version}/": error_response for root in ROOTS for version in ("2.0", "3.0")},
+    "/ajax-api/": error_response,
+    "/get-artifact": error_response,
+    "/graphql": error_response,
+    "/model-versions/": error_response,
+    "//model-versions/": error_response,
+    "/v1/traces": error_response,
+}
+"""Below which paths errors have MLflow's shape."""
+
+
+def mlflow_routes(ground: Ground) -> list[Route]:
+    """Return every route that MLflow's clients and web UI may call."""
+    endpoints = [endpoint for surface in _SURFACES for endpoint in surface.ENDPOINTS]
+    return [
+        *routes_of(endpoints, ground),
+        *artifacts.routes(ground),
+        *transfers.routes(ground),
+        *graphql.routes(endpoints, ground),
+        *otlp.routes(ground),
+        *server_info.routes(),
+    ]
