@@ -13,6 +13,12 @@ from interlock.experiments import console as module
 from interlock.experiments.console import Console
 
 
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep out who still listens because another test left its run open."""
+    monkeypatch.setattr(module, "_listeners", [])
+
+
 @contextmanager
 def streams() -> Iterator[tuple[io.StringIO, io.StringIO]]:
     """Put streams of one's own in the place of the real ones; pytest would undo a fixture that did."""

@@ -12,6 +12,9 @@ FEW_BYTES = 1024 * 1024
 MOST_MESSAGES = 300_000
 """Spans, events, attributes and values in one request; a span of MLflow's client has about twenty."""
 
+MOST_FIELDS = 10 * MOST_MESSAGES
+"""Fields of any kind in one request: reading them one by one must not take the server's time."""
+
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 # which fields of a message are messages themselves, by number; the rest is text, numbers, or unknown
@@ -34,20 +37,25 @@ _FIELDS: dict[str, dict[int, str]] = {
 
 
 def check_protobuf(body: bytes) -> None:
-    """Refuse a request in protobuf that holds too many messages; what is no protobuf is left to the parser.
+    """Refuse a request in protobuf that holds too much; what is no protobuf is left to the parser.
 
     Raises:
-        Failure: There are more than `MOST_MESSAGES` (413).
+        Failure: There are more messages than `MOST_MESSAGES`, or fields than `MOST_FIELDS` (413).
     """
     if len(body) <= FEW_BYTES:
         return
-    count = 0
+    count = seen = 0
     waiting = [(0, len(body), "request")]
     while waiting:
         at, end, kind = waiting.pop()
         fields = _FIELDS[kind]
         while at < end:
             tag, at = _varint(body, at, end)
+            seen += 1
+            if seen > MOST_FIELDS:
+                raise _too_many()
+            if tag < 8:  # there is no field 0
+                return
             wire = tag & 7
             if wire == _LENGTH:
                 size, at = _varint(body, at, end)
