@@ -83,11 +83,12 @@ def searching(url: str) -> None:
     from mlflow import MlflowClient
 
     asked = MlflowClient(url)
-    experiment = asked.get_experiment_by_name("many").experiment_id
+    experiment = asked.get_experiment_by_name("many")
+    assert experiment is not None
     seconds = []
     for _ in range(SEARCHES):
         began = time.perf_counter()
-        found = asked.search_runs([experiment], FILTER, order_by=[ORDER], max_results=PAGE)
+        found = asked.search_runs([experiment.experiment_id], FILTER, order_by=[ORDER], max_results=PAGE)
         seconds.append(time.perf_counter() - began)
         assert len(found) == PAGE
     print(json.dumps(seconds))

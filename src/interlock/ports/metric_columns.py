@@ -123,6 +123,8 @@ def _packed(series: Series) -> MetricColumns:
 def _settled(key: str, columns: MetricColumns) -> MetricColumns:
     """Refuse steps without a place, and give NaN and zero one form each."""
     values, steps, times = columns
+    if len(values) == 1 and values[0] == values[0] and steps[0] and math.isfinite(steps[0]):
+        return columns  # one point by itself, in which there is nothing to look for
     # the top bytes tell at once that there is nothing to look for, which is nearly always so
     top = _top_bytes(steps)
     if any(byte in top for byte in _BEYOND) and not all(map(math.isfinite, steps)):

@@ -35,7 +35,9 @@ class Compare(msgspec.Struct, frozen=True, tag="compare"):
     """One comparison; a record that lacks the field matches `IS NULL` only.
 
     Numbers compare with metrics and with times (microseconds since 1970 UTC), text with everything else. NaN
-    matches only `!=`. `LIKE` has `%` and `_` and tells case; `ILIKE` does not. A param compares by its text.
+    matches only `!=`. `LIKE` has `%` and `_` and tells case; `ILIKE` takes A to Z for a to z. A param compares by its
+    text. Of several datasets one has to match; a dataset without a context lacks it. Of users, and of what names
+    datasets, only the first 264 bytes count for `LIKE` where they are longer than 300.
     """
 
     field: Field
@@ -44,7 +46,7 @@ class Compare(msgspec.Struct, frozen=True, tag="compare"):
 
 
 class Not(msgspec.Struct, frozen=True, tag="not"):
-    """The records that a condition does not match."""
+    """The records that a condition does not match, among them those that lack what it compares."""
 
     clause: Filter
 
@@ -65,7 +67,10 @@ Filter = Compare | Not | AllOf | AnyOf
 
 
 class OrderBy(msgspec.Struct, frozen=True):
-    """One key of an order; records whose value is NaN, then those without one, come last either way."""
+    """One key of an order; records whose value is NaN, then those without one, come last either way.
+
+    Text goes by code point. Of a run's texts that are longer than 300 bytes, the beginning counts.
+    """
 
     field: Field
     descending: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -296,6 +297,31 @@ class RunSearchContract(Contract):
         with pytest.raises(InvalidInput):
             runs.runs.search(limit=-1)
 
+    def test_the_longest_keys_and_texts_are_found(self, stores: Stores) -> None:
+        draw = random.Random(1)
+        # four bytes each, which no database can write shorter
+        key, text = ("".join(chr(draw.randrange(0x1F000, 0x2FA00)) for _ in range(count)) for count in (500, 20_000))
+        run_id = "r" * 250
+        used = DatasetUse(key, key, text)
+        stores.runs.create(a_run(run_id, name=text, params={key: text}, tags={key: text}, environment={"user": text}))
+        stores.runs.log(run_id, RunBatch(metrics=points(key, (0.5, 1, 1)).metrics, datasets=(used,)))
+        stores.runs.create(a_run("r1", name=text[:-1], params={key: text[:-1]}, tags={key: text[:-1]}))
+        for field in (param(key), tag(key), attribute("name")):
+            for where in (Compare(field, "=", text), Compare(field, "LIKE", f"{text[:100]}%{text[-9:]}")):
+                assert [run.id for run in stores.runs.search(where=where).runs] == [run_id]
+            page = stores.runs.search(where=Compare(field, "LIKE", f"{text[:100]}%"), order=(OrderBy(field),), limit=1)
+            assert page.after is not None and len(page.after) < 1000
+            assert len(stores.runs.search(order=(OrderBy(field),), limit=1, after=page.after).runs) == 1
+        for where in (Compare(metric(key), "=", 0.5), Compare(Field("dataset", "name"), "=", key)):
+            found = stores.runs.search(where=where).runs
+            assert [run.id for run in found] == [run_id]
+            assert (found[0].name, found[0].tags, found[0].datasets) == (text, {key: text}, (used,))
+
+    def test_an_order_of_many_keys_holds_from_page_to_page(self, runs: Stores) -> None:
+        order = (*(OrderBy(metric("auc", one), n % 2 == 0) for n, one in enumerate(("max", "mean", "count", "first"))),)
+        order = (*order, *(OrderBy(tag(f"t{n}")) for n in range(12)))
+        assert paged(runs, 2, order=order) == ids(runs, order=order)
+
     def test_a_pattern_cannot_take_for_ever(self, stores: Stores) -> None:
         stores.runs.create(a_run("r1", tags={"note": "a" * 5000}))
         assert ids(stores, where=Compare(tag("note"), "LIKE", "a%" * 200 + "b")) == ""
@@ -363,7 +389,7 @@ _compares = st.one_of(
         st.sampled_from(["IS NULL", "IS NOT NULL"]),
     ),
 )
-_filters: st.SearchStrategy[Any] = st.recursive(
+filters: st.SearchStrategy[Any] = st.recursive(
     _compares,
     lambda inner: st.one_of(
         st.builds(Not, inner),
@@ -372,7 +398,7 @@ _filters: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=5,
 )
-_orders = st.lists(st.builds(OrderBy, st.one_of(_metrics, _text_fields, _times), st.booleans()), max_size=3).map(tuple)
+orders = st.lists(st.builds(OrderBy, st.one_of(_metrics, _text_fields, _times), st.booleans()), max_size=3).map(tuple)
 
 RUN_SEARCH_PLAYS: Plays = {
     "create": st.fixed_dictionaries(
@@ -408,7 +434,7 @@ RUN_SEARCH_PLAYS: Plays = {
         {"run_id": _ids, "change": st.builds(RunChange, name=_texts, deleted=st.sampled_from([None, False, True]))}
     ),
     "search": st.fixed_dictionaries(
-        {"where": _filters, "order": _orders},
+        {"where": filters, "order": orders},
         optional={
             "experiments": st.sampled_from([("e1",), ("e1", "e2")]),
             "lifecycle": st.sampled_from(["active", "deleted", "all"]),

@@ -17,6 +17,7 @@ from interlock.ports.search_fields import Searchable
 from interlock.ports.search_order import cut, place, read_token, sort_key, write_token
 from interlock.ports.search_values import COMPARE
 
+_USER = Field("attribute", "user")
 Record = TypeVar("Record")
 Read = Callable[[Any, Field], list[Any]]
 """Returns what a record has under a field: nothing, one value or, of datasets, several."""
@@ -82,7 +83,14 @@ def _compares(where: Compare, values: list[Any]) -> bool:
         return not values
     if where.operator == "IS NOT NULL":
         return bool(values)
-    return any(COMPARE[where.operator](value, where.value) for value in values)
+    sought: Any = where.value
+    if where.field.part == "dataset" or where.field == _USER:
+        # only the beginning of a long one is kept to search by
+        if where.operator in ("=", "!="):
+            sought = cut(sought)
+        elif where.operator in ("IN", "NOT IN"):
+            sought = [cut(text) for text in sought]
+    return any(COMPARE[where.operator](value, sought) for value in values)
 
 
 def _is_meant(record: Any, lifecycle: Lifecycle) -> bool:

@@ -208,7 +208,8 @@ class PostgresDialect:
 
     name = "postgres"
     begin_write: tuple[str, ...] = ("BEGIN", "SELECT pg_advisory_xact_lock(4711013)")
-    begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    # a search knows its values; a plan that does not looks at every row for each of some hundred ids
+    begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
     list_tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
     byte_order = ' COLLATE "C"'
     position = "strpos"

@@ -23,6 +23,7 @@ from interlock.adapters.sql.series_state import (
     encode_state,
     extended,
     extended_by_many,
+    extended_by_one,
 )
 from interlock.ports.metric_columns import MetricColumns
 from interlock.ports.run_store import MetricPoint, Sampling, Series
@@ -42,6 +43,7 @@ TABLES = ("run_metrics", "metric_chunks")
 """Every table that holds rows of a run."""
 
 TAIL_POINTS = 32
+_FULL_TAIL_BYTES = len(ROWS) + TAIL_POINTS * ROW_BYTES
 _KEYS_PER_QUERY = 200
 _KEYS_PER_COMPACTION = 100
 
@@ -122,6 +124,11 @@ def _states(tx: Transaction, run: str, keys: Sequence[str]) -> dict[str, SeriesS
 
 def _appended(tx: Transaction, run: str, key: str, before: SeriesState | None, added: MetricColumns) -> SeriesState:
     """Return the state after points were appended: the same one if all of them were there."""
+    if before is not None and len(added.values) == 1 and before.tail[:1] == ROWS:
+        value, place = added.values[0], (added.steps[0], added.times[0])
+        # the usual case, for which most of what follows is not needed
+        if place > before.last[:2] and len(before.tail) < _FULL_TAIL_BYTES:
+            return extended_by_one(before, value, place, tail=before.tail + row(value, *place))
     if len(added.values) > FEW_POINTS or (before is not None and _may_be_in_chunks(before, added)):
         return _many_appended(tx, run, key, before, Points.of(added))
     rows = list(dict.fromkeys(map(row, *added)))
@@ -132,7 +139,7 @@ def _appended(tx: Transaction, run: str, key: str, before: SeriesState | None, a
             return before
     after = extended(before, added if len(rows) == len(added.values) else columns_of(rows))
     body = _tail_rows(before) + b"".join(rows)
-    if len(body) <= 1 + TAIL_POINTS * ROW_BYTES:
+    if len(body) <= _FULL_TAIL_BYTES:
         return msgspec.structs.replace(after, tail=body)
     return series_chunks.write(tx, run, key, after, decoded(body))
 

@@ -229,18 +229,20 @@ class OrderColumns:
         )
 
     def beyond(self, position: Position | None) -> list[Sql]:
-        """Return the condition that a record comes after a position."""
-        found: Sql | None = None
+        """Return the condition that a record comes after a position.
+
+        That is: under some key it comes later, and is equal under those before it. Said flatly, for a condition within
+        a condition within a condition is more than SQLite's parser bears.
+        """
         if position is None:
             return []
-        for (rank, value), one, (at, limit) in reversed(list(zip(self._columns, self._order, position, strict=True))):
-            later = [bare(f"{rank} > ?", (at,))] if rank else []
-            equal = [bare(f"{rank} = ?", (at,))] if rank else []
+        equal: list[Sql] = []
+        ways: list[Sql] = []
+        for (rank, value), one, (at, limit) in zip(self._columns, self._order, position, strict=True):
+            if rank:
+                ways.append(every([*equal, bare(f"{rank} > ?", (at,))]))
+                equal.append(bare(f"{rank} = ?", (at,)))
             if at == PRESENT:
-                sign = "<" if one.descending else ">"
-                later.append(every([*equal, bare(f"{value} {sign} ?", (limit,))]))
+                ways.append(every([*equal, bare(f"{value} {'<' if one.descending else '>'} ?", (limit,))]))
                 equal.append(bare(f"{value} = ?", (limit,)))
-            ways = later if found is None else [*later, every([*equal, found])]
-            found = joined(ways, "OR", empty=FALSE)
-        assert found is not None
-        return [found]
+        return [joined(ways, "OR", empty=FALSE)]

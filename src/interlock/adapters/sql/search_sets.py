@@ -10,7 +10,7 @@ from interlock.adapters.sql.database import Readable
 from interlock.adapters.sql.search_conditions import Conditions, Sql, every
 from interlock.adapters.sql.search_layout import Layout
 from interlock.adapters.sql.search_sources import driver_of
-from interlock.ports.search import AllOf, AnyOf, Compare, Filter, Not
+from interlock.ports.search import AllOf, Compare, Filter, Not
 
 MOST_COMPARISONS = 8
 MOST_IDS = 250_000
@@ -43,10 +43,6 @@ class Ids:
         return Ids(self.known - other.known if other.is_rest else self.known & other.known)
 
 
-class TooMany(Exception):
-    """There are more ids than are held."""
-
-
 def ids_of(where: Filter, source: Readable, layout: Layout, conditions: Conditions, scope: Sequence[Sql]) -> Ids | None:
     """Return the ids of the records of a scope that a filter means, perhaps with others outside; None if too many.
 
@@ -54,37 +50,36 @@ def ids_of(where: Filter, source: Readable, layout: Layout, conditions: Conditio
     """
     if _comparisons(where) > MOST_COMPARISONS:
         return None
-    try:
-        return _Sets(source, layout, conditions, scope).of(where)
-    except TooMany:
-        return None
+    return _Sets(source, layout, conditions, scope).of(where)
 
 
 class _Sets:
+    """Reads the ids of conditions within one scope; None where one has too many."""
+
     def __init__(self, source: Readable, layout: Layout, conditions: Conditions, scope: Sequence[Sql]) -> None:
         self._source = source
         self._layout = layout
         self._conditions = conditions
         self._scope = scope
 
-    def of(self, where: Filter) -> Ids:
+    def of(self, where: Filter) -> Ids | None:
+        if isinstance(where, Compare):
+            return self._compared(where)
         if isinstance(where, Not):
-            return self.of(where.clause).rest()
-        if isinstance(where, AllOf):
-            found = Ids(set(), True)
-            for one in where.clauses:
-                found = found.meet(self.of(one))
-            return found
-        if isinstance(where, AnyOf):
-            missed = Ids(set(), True)
-            for one in where.clauses:
-                missed = missed.meet(self.of(one).rest())
-            return missed.rest()
-        return self._compared(where)
+            found = self.of(where.clause)
+            return None if found is None else found.rest()
+        # what any of some conditions matches is all but what none of them does
+        found = Ids(set(), is_rest=True)
+        for one in where.clauses:
+            each = self.of(one)
+            if each is None:
+                return None
+            found = found.meet(each if isinstance(where, AllOf) else each.rest())
+        return found if isinstance(where, AllOf) else found.rest()
 
-    def _compared(self, where: Compare) -> Ids:
+    def _compared(self, where: Compare) -> Ids | None:
         if where.field.part != "attribute" and where.operator == "IS NULL":
-            return self.of(Compare(where.field, "IS NOT NULL")).rest()
+            return self.of(Not(Compare(where.field, "IS NOT NULL")))
         driver = driver_of(where, self._layout, self._conditions)
         if driver is not None:
             rows = driver.ids(self._source, MOST_IDS + 1)
@@ -92,9 +87,7 @@ class _Sets:
             condition = every([*self._scope, self._conditions.matches(where)])
             sql = f"SELECT r.{self._layout.id} FROM {self._layout.table} r WHERE {condition.text} LIMIT ?"
             rows = self._source.query(sql, (*condition.params, MOST_IDS + 1))
-        if len(rows) > MOST_IDS:
-            raise TooMany
-        return Ids({record for (record,) in rows})
+        return Ids({record for (record,) in rows}) if len(rows) <= MOST_IDS else None
 
 
 def _comparisons(where: Filter) -> int:

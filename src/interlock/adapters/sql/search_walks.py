@@ -37,9 +37,13 @@ PATIENCE = 1200
 HOPELESS = 5000
 """A page for which more candidates are to be expected is looked for by the ids that match."""
 
+VERY_FEW = 1000
+"""Rows of a condition that are taken by start before anything else is tried."""
+
+MANY = 50_000
+"""A scope of so many records is taken for nearly all there are."""
+
 _LARGEST_CHUNK = 8192
-_VERY_FEW = 1000
-_MANY = 50_000
 _INFINITY = float("inf")
 _PRESENT_OPERATORS = ("=", "<", "<=", ">", ">=")
 _START, _ID = Field("attribute", "started_at"), Field("attribute", "id")
@@ -149,10 +153,10 @@ class Walks:
 
     def _patience(self, drivers: Sequence[Driver], own: Sequence[Filter], count: int) -> int:
         """Return after how many candidates the ids that match are read: at once where a page would take very many."""
-        all_records = max(1, self._size(own, _MANY))
+        all_records = max(1, self._size(own, MANY))
         share = 1.0
         for one in drivers:
-            share *= min(1.0, one.size(self.source, _MANY) / all_records)
+            share *= min(1.0, one.size(self.source, MANY) / all_records)
         return PATIENCE if share * HOPELESS >= count else 0
 
     def _in_phases(self, asked: Asked, judge: _Judge, driver: Driver | None) -> Found:
@@ -198,11 +202,11 @@ class Walks:
         return walk.found()
 
     def _walk_by_start(self, walk: _Walk, source: Source, driver: Driver, judge: _Judge, own: Sequence[Filter]) -> None:
-        are_few = driver.is_direct and driver.size(self.source, _VERY_FEW) < _VERY_FEW
+        are_few = driver.is_direct and driver.size(self.source, VERY_FEW) < VERY_FEW
         if not are_few and not walk.go(source, chunks=1):
             return
         # in a part of all records, most rows of a broad condition are of other parts
-        if are_few or driver.is_ordered or self._size(own, _MANY) == _MANY:
+        if are_few or driver.is_ordered or self._size(own, MANY) == MANY:
             judge.imply(driver.of)
             source = driver.by_start(descending=source.descending)
         walk.go(source)

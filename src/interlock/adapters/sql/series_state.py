@@ -102,6 +102,29 @@ def extended(before: SeriesState | None, added: MetricColumns) -> SeriesState:
     return new if before is None else _both(before, new)
 
 
+def extended_by_one(before: SeriesState, value: float, place: Place, *, tail: bytes) -> SeriesState:
+    """Return the state of a series to which one point was added behind all others, and which now has another tail."""
+    step, time = place
+    low, high, total, numbers = before.low, before.high, before.total, before.numbers
+    if value == value:
+        low, high = (min(low, value), max(high, value)) if numbers else (value, value)
+        total, numbers = exact_sum([*total, value]), numbers + 1
+    return SeriesState(
+        before.points + 1,
+        numbers,
+        total,
+        low,
+        high,
+        before.first,
+        (step, time, value),
+        before.chunks,
+        before.small,
+        before.reach,
+        before.ordered,
+        tail,
+    )
+
+
 def extended_by_many(before: SeriesState | None, added: Points) -> SeriesState:
     """Return what `extended` returns; quick for many points.
 

@@ -142,9 +142,7 @@ class SpoolApp:
                 return json_response(await self._workers.run(self._status))
             if rooted(path).startswith(_MULTIPART):
                 # the parts would go past the spool; clients that are told so send the file whole
-                raise Failure(
-                    "NOT_IMPLEMENTED", "Multipart upload is not supported for the current artifact repository"
-                )
+                raise Failure("NOT_IMPLEMENTED", _NOT_IN_PARTS)
             call = call_of(method, path)
             if call is None:
                 return await self._pass(request, path, await request.body())
@@ -240,9 +238,9 @@ class SpoolApp:
         """Take a write that creates something, so that it is created once, whoever is killed in the middle of it."""
         asked = digest_of(body)
         given = self._store.unclaimed.pop(asked, "")
-        if given in self._store.ids:
+        if given in self._store.ids and (made := self._store.known.made(call.name, given)) is not None:
             # it was spooled, and its client did not get the answer
-            return json_response(self._store.known.made(call.name, given))
+            return json_response(made)
         again = attempted = bool(given)
         given = given or invent_id(MADE_BY[call.name])
         if call.name != "create-experiment":
