@@ -155,7 +155,7 @@ SHAPES = (
     ("min(metrics.k) < 0.5", "started_at ASC"),
     ("params.k = 'a'", ""),
     ("params.k = 'a' AND tags.q = 'b'", "metrics.k DESC"),
-    ("tags.k LIKE '%b%'", ""),
+    ("tags.k LIKE '%nowhere%'", ""),
     ("tags.k ILIKE 'A%'", "params.q DESC"),
     ("tags.k NOT LIKE 'a%'", ""),
     ("status = 'failed' AND name LIKE '%b'", ""),
