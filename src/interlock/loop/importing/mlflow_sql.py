@@ -40,6 +40,9 @@ class _Rows(Protocol):
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[_Row]:
         """Yield rows by name of column; `?` stands for a value."""
 
+    def close(self) -> None:
+        """Let go of it."""
+
 
 class MlflowSql:
     """An MLflow store in a database.
@@ -193,6 +196,10 @@ class MlflowSql:
             tags = self._pairs("registered_model_tags", "name", name)
             yield ForeignModel(name, row["description"] or "", tags, aliases, tuple(versions))
 
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
     def _rows(self, table: str, column: str = "", value: Any = None, *, order: str = "") -> Iterator[_Row]:
         """Yield the rows of a table, where older stores have it."""
         if table not in self._tables:
@@ -237,6 +244,10 @@ class _Sqlite:
         for row in self._connection.execute(sql, values):
             yield dict(row)
 
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
 
 class _Postgres:
     """A PostgreSQL database, in one transaction that may only read."""
@@ -264,3 +275,7 @@ class _Postgres:
             cursor.execute(sql.replace("?", "%s"), values)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
                 yield from (dict(row) for row in rows)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
