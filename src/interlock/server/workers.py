@@ -21,6 +21,8 @@ Result = TypeVar("Result")
 THREADS = 16
 _LONGEST_GROUP_S = 0.01
 """How long the lane may take up further calls before it answers those that are done."""
+_AHEAD = 4
+"""Pieces of a request body that wait for the thread which keeps them."""
 
 
 class Workers:
@@ -54,20 +56,40 @@ class Workers:
         return await self._lane.call(partial(function, *args, **kwargs))
 
     async def iterate(self, chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Yield what a blocking iterator yields, each step in a thread."""
-        while (chunk := await self.run(next, chunks, None)) is not None:
-            yield chunk
+        """Yield what a blocking iterator yields, each step in a thread, the next one while this one is used."""
+        coming = asyncio.ensure_future(self.run(next, chunks, None))
+        try:
+            while (chunk := await coming) is not None:
+                coming = asyncio.ensure_future(self.run(next, chunks, None))
+                yield chunk
+        finally:
+            # where the reader went away, the step that runs ends before the iterator is let go
+            await asyncio.wait([coming])
+            coming.exception()
 
     def pull(self, chunks: AsyncIterator[bytes]) -> Iterator[bytes]:
-        """Turn what arrives on the running loop into an iterator for one of the threads."""
+        """Turn what arrives on the running loop into an iterator for one of the threads, a few pieces ahead of it."""
         loop = asyncio.get_running_loop()
+        arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        room = asyncio.Semaphore(_AHEAD)
 
-        async def step() -> bytes | None:
-            return await anext(chunks, None)
+        async def fill() -> None:
+            try:
+                async for chunk in chunks:
+                    await room.acquire()
+                    arrived.put(chunk)
+            finally:
+                arrived.put(None)
 
         def blocking() -> Iterator[bytes]:
-            while (chunk := asyncio.run_coroutine_threadsafe(step(), loop).result()) is not None:
-                yield chunk
+            filling = asyncio.run_coroutine_threadsafe(fill(), loop)
+            try:
+                while (chunk := arrived.get()) is not None:
+                    loop.call_soon_threadsafe(room.release)
+                    yield chunk
+                filling.result()
+            finally:
+                filling.cancel()
 
         return blocking()
 

@@ -214,3 +214,68 @@ def test_where_the_commit_fails_every_call_of_it_fails(fails: str) -> None:
     assert ledger.kept == []
     assert asyncio.run(made.in_turn(lambda: 7)) == 7  # the lane goes on
     made.close()
+
+
+def test_a_reader_that_leaves_early_leaves_no_step_running(workers: Workers) -> None:
+    ended = threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            for _ in range(100):
+                yield b"a"
+        finally:
+            ended.set()
+
+    async def run() -> int:
+        source = chunks()
+        stream = workers.iterate(source)
+        await anext(stream)
+        await stream.aclose()
+        source.close()  # would fail while a thread is in it
+        return 1
+
+    assert asyncio.run(run()) == 1
+    assert ended.is_set()
+
+
+def test_pieces_wait_for_the_thread_but_not_all_of_them(workers: Workers) -> None:
+    sent: list[int] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for number in range(50):
+            sent.append(number)
+            yield b"x"
+
+    def take(pieces: Iterator[bytes]) -> tuple[int, int]:
+        next(pieces)
+        most = len(sent)
+        return most, 1 + sum(1 for _ in pieces)
+
+    async def run() -> tuple[int, int]:
+        return await workers.run(take, workers.pull(chunks()))
+
+    most, taken = asyncio.run(run())
+    assert most <= 8 and taken == 50
+
+
+def test_a_taker_that_fails_stops_the_sender(workers: Workers) -> None:
+    closed = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+        finally:
+            closed.append(True)
+
+    def take(pieces: Iterator[bytes]) -> None:
+        for _ in pieces:
+            raise Corrupt("full")
+
+    async def run() -> None:
+        with pytest.raises(Corrupt):
+            await workers.run(take, workers.pull(chunks()))
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert closed == [True]
