@@ -122,9 +122,8 @@ def serve(store: str, port: int) -> subprocess.Popen[bytes]:
     server = subprocess.Popen(
         [sys.executable, "-m", "interlock.cli.main", *where, "up", "--port", str(port), "--json"],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
     )
-    for _ in range(200):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).close()
             return server

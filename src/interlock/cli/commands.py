@@ -34,7 +34,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
         Command("data", "interlock.cli.data:app", "Commit, read and compare dataset snapshots."),
         Command("label", "interlock.cli.label:app", "List label sets and how far annotators agree."),
         Command("feature", "interlock.cli.feature:app", "List feature views and read their definitions."),
-        Command("pipeline", "interlock.cli.pipeline:app", "List pipeline runs and why steps ran."),
+        Command("pipeline", "interlock.cli.pipeline:app", "Run and schedule pipelines; see why steps ran."),
         Command("run", "interlock.cli.run:app", "List, search, compare and query runs."),
         Command("spool", "interlock.cli.spool:spool", "Let MLflow clients survive an outage of their server."),
         Command("study", "interlock.cli.study:app", "List studies and their trials."),

@@ -1,9 +1,10 @@
-"""List pipeline runs, and say why steps ran."""
+"""Run and schedule pipelines, list their runs, and say why steps ran."""
 
 from __future__ import annotations
 
 from cyclopts import App
 
+from interlock.cli import pipeline_running, pipeline_schedules
 from interlock.cli.noun import Here, name_of
 from interlock.cli.output import Answer, listing
 from interlock.cli.run import took
@@ -11,7 +12,9 @@ from interlock.core.units import human_seconds
 from interlock.ports.run_store import RunFilter
 from interlock.workspace import open_workspace
 
-app = App(name="pipeline", help="List pipeline runs and why steps ran.")
+app = App(name="pipeline", help="Run pipelines, schedule them, and see why steps ran.")
+pipeline_running.add_to(app)
+pipeline_schedules.add_to(app)
 
 
 @app.command(name="list")

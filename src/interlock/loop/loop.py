@@ -17,9 +17,10 @@ from interlock.loop.querying import query
 from interlock.loop.retention import Collection, Policy, collect
 from interlock.loop.retraining import Retraining, RetrainPolicy, bootstrap, retrain_params
 from interlock.loop.rollouts import Rollouts
+from interlock.loop.starting import PIPELINE, PipelineStarts
 from interlock.loop.stations import Station, stations
 from interlock.loop.tracing import Trace, trace
-from interlock.loop.triggers import Triggers
+from interlock.loop.triggers import Action, Triggers
 from interlock.loop.turns import TurnRight
 from interlock.monitoring.reference import Reference
 from interlock.ports.artifact_store import Damage
@@ -70,7 +71,10 @@ class Loop:
     @cached_property
     def triggers(self) -> Triggers:
         """Events and times that turn into actions."""
-        actions = {"retrain": Retraining(self._ground, self.rollouts)}
+        actions: dict[str, Action] = {
+            "retrain": Retraining(self._ground, self.rollouts),
+            PIPELINE: PipelineStarts(self._ground.uri),
+        }
         return Triggers(self._ground.stores.triggers, self._ground.stores.journal, actions)
 
     def tick(self, *, upto: datetime) -> Turn:

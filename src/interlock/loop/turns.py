@@ -20,16 +20,27 @@ POLL_S = 0.1
 
 
 class TurnRight:
-    """The right to turn the loop of a workspace; re-entrant within its owner.
+    """The right to turn the loop of a workspace, or to do another thing alone; re-entrant within its owner.
 
     Args:
         leases: Where it is kept.
         clock: Tells when it lapses.
+        name: What the lease is called.
+        what: What its holder does, for those who cannot have it.
     """
 
-    def __init__(self, leases: LeaseStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        leases: LeaseStore,
+        clock: Clock,
+        *,
+        name: str = NAME,
+        what: str = "another process turns the loop of this workspace",
+    ) -> None:
         self._leases = leases
         self._clock = clock
+        self._name = name
+        self._what = what
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
         self._depth = 0
 
@@ -50,15 +61,15 @@ class TurnRight:
         finally:
             self._depth -= 1
             if self._depth == 0:
-                self._leases.release(NAME, holder=self._holder)
+                self._leases.release(self._name, holder=self._holder)
 
     def _take(self, wait_s: float) -> None:
         until = time.monotonic() + wait_s
         while not self._try():
             if time.monotonic() >= until:
-                found = self._leases.find(NAME)
+                found = self._leases.find(self._name)
                 raise Conflict(
-                    "another process turns the loop of this workspace",
+                    self._what,
                     why=f"{found.holder if found else 'it'} has the right to until {found.expires_at if found else ''}",
                     fix="wait for it to finish, or end it",
                 )
@@ -66,11 +77,11 @@ class TurnRight:
 
     def _try(self) -> bool:
         now = self._clock.now()
-        if self._leases.acquire(NAME, holder=self._holder, ttl_s=TTL_S, now=now) is not None:
+        if self._leases.acquire(self._name, holder=self._holder, ttl_s=TTL_S, now=now) is not None:
             return True
-        found = self._leases.find(NAME)
+        found = self._leases.find(self._name)
         if found is not None and _is_dead(found.holder):
-            self._leases.release(NAME, holder=found.holder)
+            self._leases.release(self._name, holder=found.holder)
         return False
 
 
