@@ -121,6 +121,53 @@ export interface Experiment {
   artifact_root: string
 }
 
+/** `GET /api/v1/experiments/level?under=…`: what lies in one folder of experiments. */
+export interface ExperimentLevel {
+  under: string
+  folders: Folder[]
+  experiments: ExperimentRow[]
+  total: number
+  after: string | null
+}
+
+/** An experiment with how many runs it has, and when the newest began. */
+export interface ExperimentRow {
+  experiment: Experiment
+  runs: number
+  newest_at: string | null
+}
+
+/** How many files there are, and how large they are together. */
+export interface FileCount {
+  files: number
+  size_bytes: number
+}
+
+/** A folder of files, by its whole path. */
+export interface FileFolder {
+  path: string
+  files: number
+  size_bytes: number
+}
+
+/** `GET /api/v1/runs/{id}/head?path=…`: the beginning of a file, as far as it can be shown. */
+export interface FileHead {
+  file: ArtifactEntry
+  kind: "binary" | "html" | "json" | "media" | "table" | "text"
+  text: string
+  columns: string[]
+  rows: unknown[][]
+  total_rows: number | null
+  is_whole: boolean
+  why: string
+}
+
+/** A folder of experiments. */
+export interface Folder {
+  path: string
+  experiments: number
+}
+
 /** One rule of a gate, and how it came out. */
 export interface GateCheck {
   name: string
@@ -174,6 +221,29 @@ export interface LoopView {
   stations: Station[]
   recent: Event[]
   last_seq: number
+}
+
+/** One thing that was logged at one step, its file to show first before its others. */
+export interface MediaEntry {
+  step: number
+  time: number
+  caption: string
+  facts: Record<string, unknown>
+  files: ArtifactEntry[]
+}
+
+/** What was logged under one key: at which steps, in order; an item has the number of its step here. */
+export interface MediaKey {
+  kind: string
+  key: string
+  steps: number[]
+}
+
+/** `GET /api/v1/runs/{id}/media/{kind}/{key}?start=…`: some items of one key, by step. */
+export interface MediaPage {
+  start: number
+  total: number
+  entries: MediaEntry[]
 }
 
 /** What a metric series comes to: first and last are by step, then time, then arrival. */
@@ -327,11 +397,21 @@ export interface Run {
   deleted_at: string | null
 }
 
-/** `GET /api/v1/runs/{id}`. */
+/** `GET /api/v1/runs/{id}`: the first of its files that are no media, and how many there are in all. */
 export interface RunDetail {
   run: Run
   children: Run[]
   artifacts: ArtifactEntry[]
+  files: FileCount
+  has_media: boolean
+}
+
+/** `GET /api/v1/runs/{id}/files?under=…`: what lies in one folder; pass `after` for the next files. */
+export interface RunFiles {
+  under: string
+  folders: FileFolder[]
+  files: ArtifactEntry[]
+  after: string | null
 }
 
 /** What runs of late logged, by name. */

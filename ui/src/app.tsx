@@ -70,8 +70,12 @@ function other(): "light" | "dark" {
   return currentTheme() === "dark" ? "light" : "dark";
 }
 
+/** Pages that belong to one of those in the list. */
+const WITHIN: Record<string, string> = { "/experiments": "/runs", "/compare": "/runs", "/trace": "/lineage" };
+
 function isHere(href: string): boolean {
-  return href === "/" ? path.value === "/" : path.value.startsWith(href);
+  const here = WITHIN[path.value] ?? path.value;
+  return href === "/" ? here === "/" : here.startsWith(href);
 }
 
 function Mark() {

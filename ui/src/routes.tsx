@@ -21,6 +21,7 @@ const PAGES: Record<string, { list: () => Promise<ComponentType>; one?: () => Pr
     list: async () => (await import("./pages/runs")).Runs,
     one: async () => (await import("./pages/run")).RunPage,
   },
+  experiments: { list: async () => (await import("./pages/experiments")).Experiments },
   models: {
     list: async () => (await import("./pages/models")).Models,
     one: async () => (await import("./pages/model")).ModelPage,

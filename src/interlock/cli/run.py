@@ -7,6 +7,7 @@ from typing import Any
 
 from cyclopts import App
 
+from interlock.cli.experiments import experiments, runs_in
 from interlock.cli.noun import Here, name_of
 from interlock.cli.output import Answer, Table, fields, listing, table
 from interlock.cli.session import Session
@@ -21,6 +22,7 @@ from interlock.ports.run_store import Run, RunFilter
 from interlock.workspace import open_workspace
 
 app = App(name="run", help="List, read, search and compare runs.")
+app.command(experiments)
 
 COLUMNS = {
     "run": lambda run: run.id,
@@ -41,6 +43,7 @@ def list_(
     kind: str | None = None,
     status: str | None = None,
     parent: str | None = None,
+    folder: str | None = None,
     limit: int = 20,
     session: Here,
 ) -> Answer:
@@ -51,13 +54,17 @@ def list_(
         kind: Only `training`, `pipeline`, `step`, `study`, `trial` …
         status: Only `running`, `finished`, `failed` or `killed`.
         parent: Only those inside this run.
+        folder: Only those of the experiments in this folder.
         limit: At most so many.
     """
     where = RunFilter(
         experiment=experiment, kind=kind, status=status, parent=name_of(parent, kind="run") if parent else None
     )
     with open_workspace(session.uri, create=False) as workspace:
-        runs = workspace.stores.runs.runs(where=where, limit=limit)
+        if folder is None:
+            runs = workspace.stores.runs.runs(where=where, limit=limit)
+        else:
+            runs = runs_in(folder, workspace.stores, where=where, limit=limit)
     return listing(runs, COLUMNS, empty="no such runs: with interlock.run('my-experiment') as run: …")
 
 

@@ -9,16 +9,23 @@ import msgspec
 
 from interlock.core.errors import InvalidInput
 from interlock.experiments.comparing import Comparison, compare, flatten
+from interlock.experiments.folders import within
+from interlock.experiments.gallery import has_media
 from interlock.experiments.groups import Group, group_by
-from interlock.ports.experiment_store import Experiment
-from interlock.ports.run_store import Run, RunFilter, RunPage, Sampling
+from interlock.pipelines.outcomes import STEPS_FILE
+from interlock.ports.run_spool import CONSOLE_FILE
+from interlock.ports.run_store import DIFF_FILE, Run, RunFilter, RunPage, Sampling
 from interlock.ports.search import Filter
 from interlock.ports.search_fields import RUNS
 from interlock.ports.search_grammar import parse_filter, parse_order
+from interlock.server.api_run_files import MEDIA, counted
 from interlock.server.view_routes import Limit, NoQuery, Source, View
 from interlock.server.views import RunDetail, RunKeys, Series
 
 CHILDREN = 500
+FILES = 1000
+_OUR_OWN = (DIFF_FILE, CONSOLE_FILE, STEPS_FILE, "environment/")
+"""Files that pages look for; however many there are, these are among those sent."""
 _KEYS_FROM_RUNS = 200
 _MOST_COMPARED = 20
 _MOST_GROUPED = 5000
@@ -36,11 +43,12 @@ class RunsQuery(msgspec.Struct, frozen=True):
 
 
 class SearchQuery(msgspec.Struct, frozen=True):
-    """Which runs to find, by the search grammar, and in which order; `after` is what the page before returned."""
+    """Which runs to find, by the search grammar, in which order, of one experiment or of all in a folder."""
 
     filter: str = ""
     order: str = ""
     experiment: str | None = None
+    folder: str | None = None
     after: str | None = None
     limit: Limit = 100
 
@@ -81,8 +89,13 @@ def list_runs(source: Source, query: RunsQuery) -> list[Run]:
 
 def search_runs(source: Source, query: SearchQuery) -> RunPage:
     """Find runs by the search grammar."""
+    experiments: tuple[str, ...] = () if query.experiment is None else (query.experiment,)
+    if query.folder:
+        experiments = tuple(one.name for one in within(source.stores.experiments, query.folder.removesuffix("/")))
+        if not experiments:
+            return RunPage(runs=(), after=None)
     return source.stores.runs.search(
-        experiments=() if query.experiment is None else (query.experiment,),
+        experiments=experiments,
         where=_filter(query.filter),
         order=parse_order([query.order], RUNS) if query.order.strip() else (),
         limit=query.limit,
@@ -104,19 +117,19 @@ def list_keys(source: Source, query: KeysQuery) -> RunKeys:
     )
 
 
-def list_experiments(source: Source, query: NoQuery) -> list[Experiment]:
-    """List the experiments by name."""
-    return source.stores.experiments.experiments(limit=1000)
-
-
 def get_run(source: Source, query: NoQuery, *, run_id: str) -> RunDetail:
-    """Return a run with its children and its files."""
+    """Return a run with its children and the first of its files."""
     runs = source.stores.runs
     run = runs.get(run_id)
+    files = runs.artifacts(run_id)
+    others = [file for file in files if not file.path.startswith(MEDIA)]
+    others.sort(key=lambda file: not file.path.startswith(_OUR_OWN))
     return RunDetail(
         run=run,
         children=tuple(runs.runs(where=RunFilter(parent=run_id), limit=CHILDREN)),
-        artifacts=tuple(runs.artifacts(run_id)),
+        artifacts=tuple(others[:FILES]),
+        files=counted(files),
+        has_media=has_media(files),
     )
 
 
@@ -174,5 +187,4 @@ VIEWS = (
     View(path="/runs/groups", read=list_groups, query=GroupsQuery),
     View(path="/runs/{run_id}", read=get_run),
     View(path="/runs/{run_id}/metrics/{key}", read=get_series, query=SeriesQuery),
-    View(path="/experiments", read=list_experiments),
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from interlock.experiments.comparing import Comparison as Comparison
+from interlock.experiments.folders import ExperimentRow, Folder
 from interlock.experiments.groups import Group as Group
 from interlock.loop.stations import Station
 from interlock.loop.tracing import Trace as Trace
@@ -30,12 +31,98 @@ class LoopView(msgspec.Struct, frozen=True):
     last_seq: int
 
 
+class FileCount(msgspec.Struct, frozen=True):
+    """How many files there are, and how large they are together."""
+
+    files: int
+    size_bytes: int
+
+
 class RunDetail(msgspec.Struct, frozen=True):
-    """`GET /api/v1/runs/{id}`."""
+    """`GET /api/v1/runs/{id}`: the first of its files that are no media, and how many there are in all."""
 
     run: Run
     children: tuple[Run, ...]
     artifacts: tuple[ArtifactEntry, ...]
+    files: FileCount
+    has_media: bool
+
+
+class FileFolder(msgspec.Struct, frozen=True):
+    """A folder of files, by its whole path."""
+
+    path: str
+    files: int
+    size_bytes: int
+
+
+class RunFiles(msgspec.Struct, frozen=True):
+    """`GET /api/v1/runs/{id}/files?under=…`: what lies in one folder; pass `after` for the next files."""
+
+    under: str
+    folders: tuple[FileFolder, ...]
+    files: tuple[ArtifactEntry, ...]
+    after: str | None
+
+
+class FileHead(msgspec.Struct, frozen=True):
+    """`GET /api/v1/runs/{id}/head?path=…`: the beginning of a file, as far as it can be shown.
+
+    Args:
+        file: The file.
+        kind: How to show it; `binary` is not shown.
+        text: The beginning of a text, JSON or HTML.
+        columns: The columns of a table.
+        rows: Some of its rows.
+        total_rows: How many it has, if that is known.
+        is_whole: Whether nothing is left out.
+        why: Why it is not shown.
+    """
+
+    file: ArtifactEntry
+    kind: Literal["text", "json", "html", "table", "media", "binary"]
+    text: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    total_rows: int | None = None
+    is_whole: bool = True
+    why: str = ""
+
+
+class MediaKey(msgspec.Struct, frozen=True):
+    """What was logged under one key: at which steps, in order; an item has the number of its step here."""
+
+    kind: str
+    key: str
+    steps: tuple[float, ...]
+
+
+class MediaEntry(msgspec.Struct, frozen=True):
+    """One thing that was logged at one step, its file to show first before its others."""
+
+    step: float
+    time: int
+    caption: str
+    facts: dict[str, Any]
+    files: tuple[ArtifactEntry, ...]
+
+
+class MediaPage(msgspec.Struct, frozen=True):
+    """`GET /api/v1/runs/{id}/media/{kind}/{key}?start=…`: some items of one key, by step."""
+
+    start: int
+    total: int
+    entries: tuple[MediaEntry, ...]
+
+
+class ExperimentLevel(msgspec.Struct, frozen=True):
+    """`GET /api/v1/experiments/level?under=…`: what lies in one folder of experiments."""
+
+    under: str
+    folders: tuple[Folder, ...]
+    experiments: tuple[ExperimentRow, ...]
+    total: int
+    after: str | None
 
 
 class RunKeys(msgspec.Struct, frozen=True):

@@ -105,7 +105,13 @@ def test_a_page_may_load_from_this_server_only(fetch: Callable[..., Reply]) -> N
     headers = fetch("/").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
-    assert {source for sources in policy.values() for source in sources.split()} == {"'none'", "'self'", "data:"}
+    assert {source for sources in policy.values() for source in sources.split()} == {
+        "'none'",
+        "'self'",
+        "data:",
+        "blob:",
+    }
+    assert (policy["script-src"], policy["frame-src"], policy["media-src"]) == ("'self'", "'self'", "blob:")
     assert headers["x-frame-options"] == "DENY"
     assert headers["x-content-type-options"] == "nosniff"
 

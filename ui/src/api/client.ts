@@ -49,6 +49,24 @@ export async function readText(path: string, abort?: AbortSignal): Promise<strin
   throw new ProblemError(problemOf(text, answer.status, path));
 }
 
+/** Set one tag of a run, over the one protocol for it: MLflow's. */
+export async function setRunTag(run: string, key: string, value: string): Promise<void> {
+  const path = "/api/2.0/mlflow/runs/set-tag";
+  let answer: Response;
+  try {
+    answer = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...credentials() },
+      body: JSON.stringify({ run_id: run, key, value }),
+    });
+  } catch {
+    throw new ProblemError({ code: "offline", what: "the server does not answer", why: `POST ${path} got no response`, fix: "interlock up" });
+  }
+  if (answer.ok) return;
+  const { error_code, message } = (await answer.json().catch(() => ({}))) as { error_code?: string; message?: string };
+  throw new ProblemError({ code: error_code ?? `HTTP ${answer.status}`, what: "it was not saved", why: message ?? "", fix: "" });
+}
+
 function problemOf(text: string, status: number, path: string): Problem {
   try {
     const body = JSON.parse(text) as Partial<Problem>;

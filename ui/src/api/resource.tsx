@@ -8,6 +8,7 @@ import { pathOf, ProblemError, read, readText } from "./client";
 import { onEvent } from "./events";
 
 const REFRESH_MS = 1_000;
+const POLL_MS = 5_000;
 const KEPT = 40;
 
 /** What was read last by path, so that going back shows at once what was there. */
@@ -24,10 +25,11 @@ interface Loaded<T> extends Resource<T> {
 
 /**
  * Read a path, and again at most once a second while events arrive whose kind begins with one of `kinds`.
- * A null path reads nothing.
+ * What changes without an event, as what a run logs does, is also read every few seconds if it is `growing`. A null
+ * path reads nothing.
  */
-export function useResource<T>(path: string | null, kinds: readonly string[] = []): Resource<T> {
-  return useRead<T>(path, kinds, read<T>);
+export function useResource<T>(path: string | null, kinds: readonly string[] = [], growing = false): Resource<T> {
+  return useRead<T>(path, kinds, read<T>, growing);
 }
 
 /** Read the contents of an artifact as text. */
@@ -43,6 +45,7 @@ function useRead<T>(
   path: string | null,
   kinds: readonly string[],
   reader: (path: string, abort: AbortSignal) => Promise<T>,
+  growing = false,
 ): Resource<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ path: null, data: null, problem: null });
   const watched = kinds.join(" ");
@@ -70,12 +73,14 @@ function useRead<T>(
         waiting = setTimeout(() => void load(), REFRESH_MS);
       }
     });
+    const poll = growing ? setInterval(() => document.hidden || (waiting ??= setTimeout(() => void load())), POLL_MS) : undefined;
     return () => {
       stop();
+      clearInterval(poll);
       clearTimeout(waiting);
       abort.abort();
     };
-  }, [path, watched]);
+  }, [path, watched, growing]);
 
   if (loaded.path === path) return loaded;
   return { data: path === null ? null : ((kept.get(path) as T | undefined) ?? null), problem: null };

@@ -1,5 +1,6 @@
 /** Tabs: one panel at a time, chosen by click or by the arrow keys, remembered in the address. */
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { query, setQuery } from "../nav/router";
 
 export interface Tab {
@@ -12,6 +13,13 @@ export interface Tab {
 export function Tabs(props: { tabs: readonly Tab[] }) {
   const wanted = query.value.get("tab");
   const current = props.tabs.find((tab) => tab.id === wanted) ?? props.tabs[0];
+  const bar = useRef<HTMLDivElement>(null);
+  const currentId = current?.id;
+  useEffect(() => {
+    // On a phone there are more tabs than the screen is wide.
+    const [row, tab] = [bar.current, bar.current?.querySelector<HTMLElement>("[aria-selected=true]")];
+    if (row && tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.clientWidth) / 2;
+  }, [currentId]);
   if (current === undefined) return null;
   const choose = (tab: Tab) => setQuery({ tab: tab === props.tabs[0] ? "" : tab.id });
   const byArrow = (press: KeyboardEvent) => {
@@ -24,7 +32,7 @@ export function Tabs(props: { tabs: readonly Tab[] }) {
   };
   return (
     <>
-      <div class="tabs" role="tablist" onKeyDown={byArrow}>
+      <div ref={bar} class="tabs" role="tablist" onKeyDown={byArrow}>
         {props.tabs.map((tab) => (
           <button
             key={tab.id}

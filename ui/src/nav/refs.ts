@@ -27,11 +27,21 @@ export function traceHref(ref: string): string {
   return `/trace?ref=${encodeURIComponent(ref)}`;
 }
 
+/** A name as it was given: in a Ref, what is no letter, digit or one of `._/-` is escaped. */
+function titleOf(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 /** The page about a thing; kinds without a page of their own are told by their trace. */
 export function hrefOf(text: string): string {
   const ref = parseRef(text);
   if (ref === null) return traceHref(text);
-  const name = pathOf(ref.name);
+  const title = titleOf(ref.name);
+  const name = pathOf(title);
   const version = ref.version === null ? "" : `?version=${encodeURIComponent(ref.version)}`;
   switch (ref.kind) {
     case "run":
@@ -49,7 +59,7 @@ export function hrefOf(text: string): string {
     case "prediction":
       return `/predictions/${name}`;
     case "experiment":
-      return `/runs?experiment=${encodeURIComponent(ref.name)}`;
+      return `/runs?experiment=${encodeURIComponent(title)}`;
     default:
       return traceHref(text);
   }

@@ -10,6 +10,7 @@ import { Code } from "../design/code";
 import { Card, Empty, Page } from "../design/page";
 import { Table } from "../design/table";
 import { Tabs } from "../design/tabs";
+import { SideBySide } from "../media/side-by-side";
 import { shortId } from "../nav/refs";
 import { query } from "../nav/router";
 import { inline, plural } from "../text/format";
@@ -54,6 +55,7 @@ function Body(props: { of: Comparison }) {
         tabs={[
           { id: "differences", title: "Differences", count: differences.length, show: () => <Differences of={props.of} /> },
           { id: "curves", title: "Curves", show: () => <Curves runs={runs} /> },
+          { id: "media", title: "Media", show: () => <SideBySide key={runs.map((run) => run.id).join()} runs={runs} nameOf={nameOf} /> },
           { id: "params", title: "Parameters", show: () => <Relations runs={runs} /> },
         ]}
       />

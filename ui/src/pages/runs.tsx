@@ -22,9 +22,14 @@ export function Runs() {
   const experiment = asked.get("experiment") ?? "";
   const text = asked.get("filter") ?? "";
   const metric = asked.get("group") ?? "";
+  const folder = asked.get("folder") ?? "";
   const keys = useResource<RunKeys>(`/runs/keys${experiment ? `?experiment=${encodeURIComponent(experiment)}` : ""}`);
   return (
-    <Page title="Runs" aside={<Experiment of={experiment} names={keys.data?.experiments ?? []} />}>
+    <Page
+      title="Runs"
+      about={folder && !experiment && <Folder of={folder} />}
+      aside={<Experiment of={experiment} names={keys.data?.experiments ?? []} />}
+    >
       <RunSearch text={text} keys={keys.data} search={(filter) => setQuery({ filter, ...ANEW })} />
       {experiment && metric ? (
         <RunGroups experiment={experiment} metric={metric} filter={text} />
@@ -108,7 +113,7 @@ function Found(props: { experiment: string; keys: RunKeys | null }) {
 /** What to ask the server: what was typed and chosen; where nothing was, the runs that are part of no other. */
 function searchOf(asked: URLSearchParams): URLSearchParams {
   const search = new URLSearchParams({ limit: String(PAGE) });
-  for (const name of ["experiment", "order", "after"]) {
+  for (const name of ["experiment", "folder", "order", "after"]) {
     const value = asked.get(name);
     if (value) search.set(name, value);
   }
@@ -149,7 +154,7 @@ function Experiment(props: { of: string; names: readonly string[] }) {
         <select
           class="input"
           value={props.of}
-          onChange={(change) => setQuery({ experiment: change.currentTarget.value, group: "", order: "", ...ANEW })}
+          onChange={(change) => setQuery({ experiment: change.currentTarget.value, folder: "", group: "", order: "", ...ANEW })}
         >
           <option value="">all</option>
           {names.map((name) => (
@@ -159,7 +164,24 @@ function Experiment(props: { of: string; names: readonly string[] }) {
           ))}
         </select>
       </label>
+      <a class="button" href="/experiments">
+        Folders
+      </a>
     </div>
+  );
+}
+
+/** In which folder of experiments the search is, and the way out of it. */
+function Folder(props: { of: string }) {
+  return (
+    <>
+      <a class="ref" href={`/experiments?under=${encodeURIComponent(props.of)}`}>
+        in {props.of}/
+      </a>
+      <button type="button" class="link" onClick={() => setQuery({ folder: "", ...ANEW })}>
+        in all experiments
+      </button>
+    </>
   );
 }
 
@@ -183,13 +205,13 @@ function Pager(props: { after: string | null; isFirst: boolean }) {
 
 function NoRuns() {
   const asked = query.value;
-  if (["filter", "experiment", "kind", "status"].some((name) => asked.has(name)))
+  if (["filter", "experiment", "folder", "kind", "status"].some((name) => asked.has(name)))
     return (
       <Empty title="No run is like that">
         <button
           type="button"
           class="button"
-          onClick={() => setQuery({ filter: "", experiment: "", kind: "", status: "", order: "", ...ANEW })}
+          onClick={() => setQuery({ filter: "", experiment: "", folder: "", kind: "", status: "", order: "", ...ANEW })}
         >
           Show all runs
         </button>
