@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +19,31 @@ every test is MLflow's.
 
 - **skipped**: by MLflow itself, wherever it runs, or expected to fail there.
 - **not applicable**: does not pass on MLflow's own server behind a URL either, because the test looks into the server's
-  process, replaces a part of the client, brings its own database, or needs what is not installed.
+  process, replaces a part of the client, brings its own database, or needs a network or what is not installed.
 - **reach the server**: of the tests that pass on `mlflow server`, those that send it at least one request. The others
   pass without a server and prove nothing about one.
 
+"""
+FOOT = """## How to repeat it
+
+`make conformance` clones MLflow's tests, makes a Python with MLflow and the libraries they need, and runs every area on
+both servers, which takes hours; then it writes this page and fails if a test is lost. For one area, with a checkout and
+a Python at hand, and for the page alone from outcomes at hand:
+
+```sh
+python -m scripts.mlflow_conformance --area rest --tests mlflow --python venv/bin/python
+python -m scripts.mlflow_conformance --target none --tests mlflow --python venv/bin/python
+```
+
+Outcomes are kept in `.conformance/`, over those of earlier runs. Areas whose libraries that Python lacks are not run,
+and not in the table.
+
+## What no test asks and is different
+
+- Of points of one metric at one step and in one millisecond, MLflow shows the greatest value as the newest, Interlock
+  the one that came last.
+- What cannot be kept is refused with 400 where MLflow keeps something else or answers 500; what is kept of a gateway is
+  not run. Both, and what else differs on purpose: [use MLflow's clients](../how-to/use-mlflow-clients.md).
 """
 COLUMNS = ("area", "tests", "skipped", "not applicable", "pass on mlflow server", "reach the server")
 OURS = ("pass on interlock", "fail on interlock")
@@ -94,13 +116,18 @@ def code(text: str) -> str:
     return f"`{text.replace('`', chr(39))[:240]}`" if text else "no message"
 
 
+def plain(text: str) -> str:
+    """Return a failure's line without the folders of the machine it ran on."""
+    return re.sub(r"/[^\s']*/site-packages/", "site-packages/", text)
+
+
 def not_applicable(mlflow: Mapping[str, Outcomes]) -> list[str]:
     """Write why tests do not apply, the most common first lines by area."""
     lines = ["## Not applicable, and why", ""]
     for area in AREAS:
         records = mlflow.get(area.name, {})
         others = (record for record in records.values() if record["outcome"] not in ("passed", "skipped"))
-        causes = Counter(code(str(record["reason"])[:110]) for record in others)
+        causes = Counter(code(plain(str(record["reason"]))[:110]) for record in others)
         if causes:
             lines += [
                 f"### {area.title}",
@@ -120,4 +147,4 @@ def rank(entry: tuple[str, int]) -> tuple[int, str]:
 def page(mlflow: Mapping[str, Outcomes], interlock: Mapping[str, Outcomes], facts: Mapping[str, str]) -> str:
     """Write the whole page."""
     parts = [*table(mlflow, interlock), *failures(mlflow, interlock), *not_applicable(mlflow)]
-    return HEAD.format(**facts) + "\n".join(parts).rstrip() + "\n"
+    return HEAD.format(**facts) + "\n".join(parts).rstrip() + "\n\n" + FOOT

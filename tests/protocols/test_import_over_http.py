@@ -17,6 +17,7 @@ import pytest
 from interlock.adapters.memory.stores import memory_stores
 from interlock.core.clock import SystemClock
 from interlock.core.errors import Corrupt, InterlockError, InvalidInput, NotFound, Unauthorised, Unavailable
+from interlock.core.sealing import Seal
 from interlock.loop.importing.mlflow_http import MlflowHttp
 from interlock.loop.importing.mlflow_records import foreign_experiment
 from interlock.loop.importing.mlflow_sql import MlflowSql
@@ -60,7 +61,7 @@ def served(first: Stores) -> Iterator[str]:
     with ExitStack() as exits:
         workers = Workers()
         exits.callback(workers.close)
-        ground = Ground(stores=first, clock=SystemClock(), workers=workers)
+        ground = Ground(stores=first, clock=SystemClock(), workers=workers, seal=Seal(lambda: [bytes(32)]))
         router = Router(mlflow_routes(ground), guard=Guard(), shapes=ERROR_SHAPES)
         yield exits.enter_context(serving(router, listen("127.0.0.1", 0)))
 

@@ -181,7 +181,7 @@ def test_what_is_uploaded_is_never_run_by_a_browser(client: Client) -> None:
     for where in (target, f"/get-artifact?run_uuid={run}&path=x.html"):
         status, headers, data = client.raw("GET", where)
         assert (status, data) == (200, page)
-        assert headers["content-type"] == "application/octet-stream"
+        assert headers["content-type"] == "text/plain"
         assert headers["content-disposition"].startswith("attachment")
         assert headers["x-content-type-options"] == "nosniff"
         assert "sandbox" in headers["content-security-policy"]

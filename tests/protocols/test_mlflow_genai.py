@@ -21,6 +21,7 @@ import pytest
 
 from interlock.adapters.memory.stores import memory_stores
 from interlock.core.clock import SystemClock, to_micros
+from interlock.core.sealing import Seal
 from interlock.ports.run_store import MetricPoint, RunBatch
 from interlock.ports.stores import Stores
 from interlock.ports.trace_store import Assessment, RecordedTrace, Span, SpanBatch
@@ -93,7 +94,7 @@ class Client:
 def client() -> Iterator[Client]:
     stores = memory_stores()
     workers = Workers()
-    ground = Ground(stores=stores, clock=SystemClock(), workers=workers)
+    ground = Ground(stores=stores, clock=SystemClock(), workers=workers, seal=Seal(lambda: [bytes(32)]))
     router = Router(mlflow_routes(ground), guard=Guard(), shapes=ERROR_SHAPES)
     with serving(router, listen("127.0.0.1", 0)) as url:
         yield Client(url, stores)
@@ -249,13 +250,6 @@ def test_scorers_have_versions(client: Client) -> None:
     assert client.bad("GET", f"{V3}/scorers/get", asked)[0] == 404
     client.good("POST", f"{V2}/experiments/delete", {"experiment_id": experiment})
     assert client.good("GET", f"{V3}/scorers/list") == {}
-
-
-def test_scorers_are_kept_and_not_run(client: Client) -> None:
-    assert client.good("GET", f"{V3}/scorers/online-configs", {"scorer_ids": ["a", "b"]}) == {"configs": []}
-    assert client.bad("GET", f"{V3}/scorers/online-configs")[0] == 400
-    status, answer = client.ask("PUT", f"{V3}/scorers/online-config", {"sample_rate": 0.5})
-    assert (status, answer["error_code"]) == (501, "NOT_IMPLEMENTED")
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"call_source": "import os"}', '{"all": [{"call_source": "x"}]}'])
@@ -536,6 +530,15 @@ def test_graphql_says_what_rest_says(client: Client) -> None:
         'mutation { mlflowSearchRuns(input: {experimentIds: ["%s"], runViewType: ALL}) { runs { info { runId } } } }'
     )
     assert client.graphql(search % experiment)["data"] == {"mlflowSearchRuns": {"runs": [{"info": {"runId": run}}]}}
+
+
+def test_graphql_has_what_the_page_of_an_experiment_asks_for(client: Client) -> None:
+    query = """{ mlflowGetExperiment(input: {experimentId: "0"}) { experiment {
+        name effectiveTraceArchivalRetention workspace } apiError { message } } }"""
+    answer = client.graphql(query)
+    assert answer["errors"] is None
+    found = answer["data"]["mlflowGetExperiment"]["experiment"]
+    assert found == {"name": "Default", "effectiveTraceArchivalRetention": None, "workspace": None}
 
 
 def test_graphql_says_what_is_wrong(client: Client) -> None:

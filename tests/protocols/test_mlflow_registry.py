@@ -18,6 +18,7 @@ import pytest
 from interlock.adapters.memory.stores import memory_stores
 from interlock.adapters.sklearn.runtime import SklearnRuntime
 from interlock.core.clock import SystemClock
+from interlock.core.sealing import Seal
 from interlock.ports.deployment_store import Deployment
 from interlock.ports.logged_model_store import ModelMetric
 from interlock.ports.stores import Stores
@@ -121,7 +122,7 @@ class Client:
 def client() -> Iterator[Client]:
     stores = memory_stores()
     workers = Workers()
-    ground = Ground(stores=stores, clock=SystemClock(), workers=workers)
+    ground = Ground(stores=stores, clock=SystemClock(), workers=workers, seal=Seal(lambda: [bytes(32)]))
     router = Router(mlflow_routes(ground), guard=Guard(), shapes=ERROR_SHAPES)
     with serving(router, listen("127.0.0.1", 0)) as url:
         yield Client(url, stores)
@@ -639,3 +640,26 @@ def test_the_files_of_a_logged_model_are_listed(client: Client) -> None:
     url = f"{client.url}/ajax-api/2.0/mlflow/logged-models/{info['model_id']}/artifacts/files?artifact_file_path=data/x"
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert (answer.read(), answer.headers["x-content-type-options"]) == (b"1", "nosniff")
+
+
+def test_params_of_logged_models_may_have_longer_keys_than_those_of_runs(client: Client) -> None:
+    made = client.logged(params=[{"key": "k" * 500, "value": "v"}])
+    shown = client.good("GET", f"/logged-models/{made['model_id']}")["model"]["data"]["params"]
+    assert shown == [{"key": "k" * 500, "value": "v"}]
+    status, answer = client.ask(
+        "POST", "/logged-models", {"experiment_id": "0", "name": "m", "params": [{"key": "k" * 501, "value": "v"}]}
+    )
+    assert status == 400 and "maximum length of 500" in answer["message"]
+
+
+def test_where_a_client_stands_is_listed_as_a_dot(client: Client) -> None:
+    run = client.run()["run_id"]
+    client.put(f"0/{run}/artifacts/a/b.txt", b"b")
+
+    def listed(path: str) -> list[str]:
+        return [one["path"] for one in client.good("GET", "/artifacts/list", {"run_id": run, "path": path})["files"]]
+
+    assert listed(".") == listed("./.") == listed("") == ["a"]
+    assert listed("./a/.") == listed("a") == ["a/b.txt"]
+    status, _ = client.ask("GET", "/artifacts/list", {"run_id": run, "path": "./.."})
+    assert status == 400

@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from interlock.adapters.memory.stores import memory_stores
 from interlock.core.clock import SystemClock
+from interlock.core.sealing import Seal
 from interlock.ports.stores import Stores
 from interlock.server.guard import Guard
 from interlock.server.mlflow.surface import ERROR_SHAPES, mlflow_routes
@@ -90,7 +91,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             stores = exits.enter_context(open_workspace(tmp_path_factory.mktemp("workspace"))).stores
         workers = Workers()
         exits.callback(workers.close)
-        ground = Ground(stores=stores, clock=SystemClock(), workers=workers)
+        ground = Ground(stores=stores, clock=SystemClock(), workers=workers, seal=Seal(lambda: [bytes(32)]))
         router = Router(mlflow_routes(ground), guard=Guard(), shapes=ERROR_SHAPES)
         yield Client(exits.enter_context(serving(router, listen("127.0.0.1", 0))), stores)
 
@@ -541,7 +542,6 @@ def test_what_is_not_there_is_not_found(client: Client) -> None:
     client.refused(
         "GET", "/ajax-api/2.0/mlflow/get-trace-artifact?request_id=tr-none&path=../../etc/passwd", status=404
     )
-    assert client.send("POST", V2, {"experiment_id": "0"})[0] == 404, "older clients fall back on no other"
 
 
 # --- assessments
@@ -638,3 +638,79 @@ def test_an_assessment_that_makes_no_sense_is_refused(client: Client, experiment
     client.refused("PATCH", f"{path}/a-none", {"assessment": good, "update_mask": "feedback"}, status=404)
     client.refused("GET", f"{path}/a-none", status=404)
     assert client.done("GET", f"{path}/a-1")["assessment"] == made
+
+
+def test_a_trace_as_clients_before_mlflow_3_log_it(client: Client, experiment: str) -> None:
+    given = {
+        "experiment_id": experiment,
+        "timestamp_ms": 1000,
+        "request_metadata": [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}],
+        "tags": [{"key": "t", "value": "old"}, {"key": "u", "value": "kept"}],
+    }
+    begun = client.done("POST", V2, given)["trace_info"]
+    assert (begun["status"], begun["timestamp_ms"], begun["experiment_id"]) == ("IN_PROGRESS", 1000, experiment)
+    assert "execution_time_ms" not in begun
+    ended = {
+        "timestamp_ms": 3000,
+        "status": "OK",
+        "request_metadata": [{"key": "a", "value": "3"}],
+        "tags": [{"key": "t", "value": "new"}],
+    }
+    address = f"{V2}/{begun['request_id']}"
+    shown = client.done("PATCH", address, ended)["trace_info"]
+    assert (shown["status"], shown["execution_time_ms"]) == ("OK", 2000)
+    assert {one["key"]: one["value"] for one in shown["request_metadata"]} == {"a": "3", "b": "2"}
+    tags = {one["key"]: one["value"] for one in shown["tags"]}
+    assert (tags["t"], tags["u"]) == ("new", "kept") and tags["mlflow.artifactLocation"].endswith("/artifacts")
+    assert client.done("GET", f"{address}/info")["trace_info"] == shown
+    again = client.done("POST", V2, given)["trace_info"]["request_id"]
+    asked: dict[str, Any] = {"experiment_ids": [experiment], "max_results": 1, "order_by": ["timestamp_ms ASC"]}
+    first = client.done("GET", V2, **asked, filter="tags.u = 'kept'")
+    second = client.done("GET", V2, **asked, filter="tags.u = 'kept'", page_token=first["next_page_token"])
+    found = {one["traces"][0]["request_id"] for one in (first, second)}
+    assert found == {begun["request_id"], again} and "next_page_token" not in second
+    assert client.done("GET", V2, **asked, filter="tags.u = 'other'") == {}
+
+
+def test_what_clients_before_mlflow_3_may_not_log(client: Client, experiment: str) -> None:
+    client.refused("POST", V2, {"experiment_id": experiment})
+    client.refused("POST", V2, {"experiment_id": experiment, "timestamp_ms": -1})
+    client.refused("POST", V2, {"experiment_id": experiment, "timestamp_ms": 1, "tags": [{"value": "x"}]})
+    client.refused("POST", V2, {"experiment_id": "98765", "timestamp_ms": 1}, status=404)
+    client.refused("PATCH", f"{V2}/tr-none", {"timestamp_ms": 1}, status=404)
+    client.refused("GET", f"{V2}/tr-none/info", status=404)
+    client.refused("GET", V2)
+    client.refused("GET", f"{V2}?experiment_ids={experiment}&max_results=501")
+    begun = client.done("POST", V2, {"experiment_id": experiment, "timestamp_ms": 1000})["trace_info"]
+    client.refused("PATCH", f"{V2}/{begun['request_id']}", {"timestamp_ms": 1, "status": "SHINY"})
+    early = client.done("PATCH", f"{V2}/{begun['request_id']}", {"timestamp_ms": 1})["trace_info"]
+    assert (early["execution_time_ms"], early["status"]) == (0, "TRACE_STATUS_UNSPECIFIED")
+
+
+def test_a_trace_is_found_by_the_run_that_it_was_tied_to_before_it_came(
+    client: Client, experiment: str, trace_id: str
+) -> None:
+    made = client.done("POST", "/api/2.0/mlflow/runs/create", {"experiment_id": experiment})
+    run = made["run"]["info"]["run_id"]
+    client.done("POST", "/api/2.0/mlflow/traces/link-to-run", {"trace_ids": [trace_id], "run_id": run})
+    client.done("POST", V3, _info(trace_id, experiment))
+    assert client.search(experiment, f"attributes.run_id = '{run}'") == [trace_id]
+
+
+def test_what_is_attached_to_a_trace_is_sent(client: Client, experiment: str, trace_id: str) -> None:
+    client.done("POST", V3, _info(trace_id, experiment))
+    folder = f"{experiment}/traces/{trace_id}/artifacts/attachments"
+    upload = urllib.request.Request(
+        f"{client.url}/api/2.0/mlflow-artifacts/artifacts/{folder}/sound.wav", data=b"RIFF", method="PUT"
+    )
+    with urllib.request.urlopen(upload, timeout=10) as answer:
+        assert answer.status == 200
+    address = "/ajax-api/2.0/mlflow/get-trace-artifact"
+    sound = f"{client.url}{address}?request_id={trace_id}&path=sound.wav"
+    with urllib.request.urlopen(sound, timeout=10) as answer:
+        assert (answer.read(), answer.headers["content-type"]) == (b"RIFF", "audio/wav")
+        assert answer.headers["content-disposition"] == "attachment; filename=sound.wav"
+    client.refused("GET", f"{address}?request_id={trace_id}&path=other.wav", status=404)
+    client.refused("GET", f"{address}?request_id=tr-none&path=sound.wav", status=404)
+    client.refused("GET", f"{address}?request_id={trace_id}&path=..%2Fsound.wav")
+    client.refused("GET", f"{address}?path=sound.wav")

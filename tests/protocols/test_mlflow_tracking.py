@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 from interlock.core.clock import SystemClock, from_micros, to_micros
+from interlock.core.sealing import Seal
 from interlock.ports.run_store import MetricPoint, Run, RunBatch
 from interlock.ports.stores import Stores
 from interlock.server.guard import Guard
@@ -91,7 +92,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         stores = workspace.stores
         workers = Workers(commits=workspace.commits)
         exits.callback(workers.close)
-        ground = Ground(stores=stores, clock=SystemClock(), workers=workers)
+        ground = Ground(stores=stores, clock=SystemClock(), workers=workers, seal=Seal(lambda: [bytes(32)]))
         router = Router(mlflow_routes(ground), guard=Guard(), shapes=ERROR_SHAPES)
         yield stores, exits.enter_context(serving(router, listen("127.0.0.1", 0)))
 
@@ -472,6 +473,18 @@ def test_what_a_run_read_and_made_is_shown(client: Client) -> None:
         {"experiment_id": experiment, "name": "flights", "digest": "d1", "context": "train"}
     ]
     assert client.post("experiments/search-datasets", experiment_ids=["999999"]) == {}
+
+
+def test_who_names_a_dataset_again_takes_nothing_from_it(client: Client) -> None:
+    run = client.run()
+    first = {"name": "flights", "digest": "d1", "source_type": "local", "source": "{}"}
+    context = {"key": "mlflow.data.context", "value": "train"}
+    client.post("runs/log-inputs", run_id=run, datasets=[{"dataset": first, "tags": [context]}])
+    # as the client does for a metric that is logged with its dataset
+    other = {"name": "more", "digest": "d2", "source_type": "local", "source": "{}"}
+    client.post("runs/log-inputs", run_id=run, datasets=[{"dataset": first}, {"dataset": other}])
+    shown = client.shown(run)["inputs"]["dataset_inputs"]
+    assert [(one["dataset"]["name"], one.get("tags", [])) for one in shown] == [("flights", [context]), ("more", [])]
 
 
 def test_a_metric_of_a_model_is_kept_with_both(client: Client) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from interlock.adapters.memory.stores import memory_stores
 from interlock.core.clock import SystemClock
+from interlock.core.sealing import Seal
 from interlock.ports.stores import Stores
 from interlock.server.guard import Guard
 from interlock.server.mlflow.surface import ERROR_SHAPES, mlflow_routes
@@ -117,7 +118,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             stores = exits.enter_context(open_workspace(tmp_path_factory.mktemp("workspace"))).stores
         workers = Workers()
         exits.callback(workers.close)
-        ground = Ground(stores=stores, clock=SystemClock(), workers=workers)
+        ground = Ground(stores=stores, clock=SystemClock(), workers=workers, seal=Seal(lambda: [bytes(32)]))
         router = Router(mlflow_routes(ground), guard=Guard(), shapes=ERROR_SHAPES)
         yield Client(exits.enter_context(serving(router, listen("127.0.0.1", 0))), stores)
 

@@ -253,8 +253,9 @@ def link_edge(trace_id: str, ref: str) -> Edge:
     """Return the edge that ties a trace to a run or a model version.
 
     Raises:
-        InvalidInput: The Ref is of something else.
+        InvalidInput: The Ref is of something else, or the id can be no trace's.
     """
+    check_id(trace_id, of="trace")
     kind = Ref.parse(ref).kind
     if kind == "run":
         return Edge(f"trace:{trace_id}", ref, "linked_to")

@@ -265,7 +265,7 @@ class TraceStore(Protocol):
 
     @abstractmethod
     def link(self, ids: Sequence[str], refs: Sequence[str]) -> None:
-        """Tie traces to runs and model versions, given as Refs; ids that name no trace are passed over."""
+        """Tie traces to runs and model versions, given as Refs; a trace may come later than what it is tied to."""
 
     @abstractmethod
     def assess(self, assessment: Assessment) -> Assessment:

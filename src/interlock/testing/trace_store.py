@@ -13,6 +13,7 @@ import pytest
 from interlock.core.errors import Conflict, InvalidInput, NotFound
 from interlock.ports.journal import Edge
 from interlock.ports.stores import Stores
+from interlock.ports.trace_search import TraceCompare
 from interlock.ports.trace_store import (
     AssessmentChange,
     Fault,
@@ -191,11 +192,24 @@ class TraceStoreContract(TraceSearchContract):
     def test_links_are_edges_and_found_once(self, stores: Stores) -> None:
         stores.traces.record(a_trace("tr-1"))
         for _ in range(2):
-            stores.traces.link(["tr-1", "unknown"], ["run:r1", "model:prompt@2"])
+            stores.traces.link(["tr-1"], ["run:r1", "model:prompt@2"])
         assert stores.journal.walk("trace:tr-1", direction="forward") == [Edge("trace:tr-1", "run:r1", "linked_to")]
         assert stores.journal.walk("trace:tr-1", direction="back") == [Edge("model:prompt@2", "trace:tr-1", "used_in")]
         with pytest.raises(InvalidInput):
             stores.traces.link(["tr-1"], ["dataset:flights@1"])
+        with pytest.raises(InvalidInput):
+            stores.traces.link(["tr 1"], ["run:r1"])
+
+    def test_a_trace_that_comes_after_its_link_is_tied(self, stores: Stores) -> None:
+        stores.traces.link(["tr-1"], ["run:r1"])
+        tied = TraceCompare("link", "", "=", "run:r1")
+        assert stores.traces.search(experiments=[3], where=tied).traces == ()
+        stores.traces.record(a_trace("tr-1"))
+        assert [one.id for one in stores.traces.search(experiments=[3], where=tied).traces] == ["tr-1"]
+        assert stores.journal.walk("trace:tr-1", direction="forward") == [Edge("trace:tr-1", "run:r1", "linked_to")]
+        stores.traces.delete(3, ids=["tr-1"])
+        stores.traces.record(a_trace("tr-1"))
+        assert stores.traces.search(experiments=[3], where=tied).traces == ()
 
     def test_what_is_deleted_is_gone_whole(self, stores: Stores) -> None:
         for number in range(4):

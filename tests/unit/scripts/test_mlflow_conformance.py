@@ -32,6 +32,12 @@ def test_the_page_counts_and_names_what_is_lost():
     assert "- 1: `looks | inside`" in page
 
 
+def test_the_page_names_no_folder_of_a_machine():
+    why = "AttributeError: <module 'm' from '/home/ada/venv/lib/python3.11/site-packages/m.py'>"
+    page = report.page({"rest": {"a": record("failed", why)}}, {}, FACTS)
+    assert "- 1: `AttributeError: <module 'm' from 'site-packages/m.py'>`" in page
+
+
 def test_an_area_that_did_not_run_here_is_neither_good_nor_lost():
     page = report.page({"rest": {"a": record()}}, {}, FACTS)
     assert "| The tracking API over REST | 1 | 0 | 0 | 1 | 1 | not run |  |" in page

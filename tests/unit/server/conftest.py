@@ -12,6 +12,7 @@ import pytest
 
 from interlock.adapters.memory.stores import memory_stores
 from interlock.core.clock import Clock, FrozenClock
+from interlock.core.sealing import Seal
 from interlock.ports.stores import Stores
 from interlock.server.app import App, create_app
 from tests.unit.server.asgi import Reply, call
@@ -27,6 +28,7 @@ class Ground:
     stores: Stores
     uri: str = "memory:"
     clock: Clock = field(default_factory=lambda: FrozenClock(START))
+    seal: Seal = field(default_factory=lambda: Seal(lambda: [bytes(32)]))
 
 
 @pytest.fixture

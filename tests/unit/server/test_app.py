@@ -25,6 +25,8 @@ def test_health_is_open(make_app: Callable[..., App]) -> None:
 
 
 OPEN = {
+    "/frames/still",
+    "/frames/moving",
     "/healthz",
     "/openapi.json",
     "/version",

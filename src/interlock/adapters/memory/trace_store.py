@@ -152,9 +152,8 @@ class MemoryTraceStore(TraceStore):
 
     def link(self, ids: Sequence[str], refs: Sequence[str]) -> None:
         with self._journal.lock:
-            known = [one for one in unique(ids) if one in self._shelf.traces]
-            edges = [link_edge(one, ref) for one in known for ref in refs]
-            for one in known:
+            edges = [link_edge(one, ref) for one in unique(ids) for ref in refs]
+            for one in unique(ids):
                 self._shelf.links.setdefault(one, set()).update(refs)
             self._journal.link(edges)
 

@@ -190,10 +190,9 @@ class SqlTraceStore(TraceStore):
             return len(gone)
 
     def link(self, ids: Sequence[str], refs: Sequence[str]) -> None:
+        pairs = [(one, ref) for one in unique(ids) for ref in refs]
+        edges = [link_edge(one, ref) for one, ref in pairs]
         with self._database.write() as tx:
-            known = read_traces(tx, unique(ids))
-            pairs = [(one, ref) for one in unique(ids) if one in known for ref in refs]
-            edges = [link_edge(one, ref) for one, ref in pairs]
             tx.many("INSERT INTO trace_links (trace, ref) VALUES (?, ?) ON CONFLICT DO NOTHING", pairs)
             tx.link(edges)
 

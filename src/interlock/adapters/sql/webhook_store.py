@@ -8,6 +8,7 @@ import msgspec
 
 from interlock.adapters.sql.database import Database, Readable, Row, encode
 from interlock.core.clock import aware, from_micros, to_micros
+from interlock.core.sealing import Seal, is_sealed
 from interlock.ports.checks import check_limit
 from interlock.ports.webhook_rules import (
     changed,
@@ -31,10 +32,17 @@ _decode_since = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
 class SqlWebhookStore(WebhookStore):
-    """Webhooks in one table; the secret has a column of its own, which nothing gives back."""
+    """Webhooks in one table; the secret has a column of its own, which nothing gives back.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where they are kept.
+        seal: What seals secrets on their way in. One that was kept before there was a seal stays as it is until it is
+            set again.
+    """
+
+    def __init__(self, database: Database, *, seal: Seal | None = None) -> None:
         self._database = database
+        self._seal = seal
 
     def create(self, webhook: Webhook, *, secret: str = "") -> Webhook:
         check_webhook(webhook, secret=secret)
@@ -49,7 +57,7 @@ class SqlWebhookStore(WebhookStore):
             tx.execute(
                 """INSERT INTO webhooks (id, active, secret, cursor, since, attempts, record)
                    VALUES (?, ?, ?, ?, ?, 0, ?)""",
-                (new.id, int(new.active), secret, seq, since, record),
+                (new.id, int(new.active), self._sealed(new.id, secret), seq, since, record),
             )
             return new
 
@@ -85,7 +93,8 @@ class SqlWebhookStore(WebhookStore):
                 (int(after.active), encode(since), record, webhook_id),
             )
             if change.secret is not None:
-                tx.execute("UPDATE webhooks SET secret = ? WHERE id = ?", (change.secret, webhook_id))
+                sealed = self._sealed(webhook_id, change.secret)
+                tx.execute("UPDATE webhooks SET secret = ? WHERE id = ?", (sealed, webhook_id))
             if not before.active and after.active:
                 tx.execute(
                     "UPDATE webhooks SET cursor = ?, attempts = 0, retry_at = NULL WHERE id = ?", (seq, webhook_id)
@@ -102,7 +111,13 @@ class SqlWebhookStore(WebhookStore):
         row = self._database.one("SELECT secret FROM webhooks WHERE id = ?", (webhook_id,))
         if row is None:
             raise unknown_webhook(webhook_id)
-        return signature(row[0], message)
+        return signature(self._opened(webhook_id, row[0]), message)
+
+    def _sealed(self, webhook_id: str, secret: str) -> str:
+        return self._seal.close(secret, of=f"webhook:{webhook_id}") if self._seal and secret else secret
+
+    def _opened(self, webhook_id: str, kept: str) -> str:
+        return self._seal.open(kept, of=f"webhook:{webhook_id}") if self._seal and is_sealed(kept) else kept
 
     def progress(self) -> list[Progress]:
         rows = self._database.query(

@@ -64,7 +64,7 @@ async def download(ground: Ground, request: Request) -> Answer:
 async def list_files(ground: Ground, request: Request) -> Answer:
     """List what is right below a path, by base name."""
     asked: _List = await read(request, _List)
-    path = checked_path(asked.path) if asked.path.strip("/") else ""
+    path = _folder(asked.path)
     found = await ground.workers.run(FileTree(ground.stores, ground.clock).children, path)
     return write(request, _listing(one._replace(path=one.path.rpartition("/")[2]) for one in found))
 
@@ -125,11 +125,17 @@ def list_of_run(ground: Ground, asked: _ListOfRun) -> Any:
         raise required("run_id")
     run = ground.stores.runs.get(run_id)
     experiment = ground.stores.experiments.ensure(run.experiment)
-    path = checked_path(asked.path) if asked.path.strip("/") else ""
+    path = _folder(asked.path)
     root = uri_of(RunPlace(experiment.id, run_id))
     tree = FileTree(ground.stores, ground.clock)
     below = tree.children(path_of(root) + (f"/{path}" if path else ""))
     return {"root_uri": root, **_listing(below)}
+
+
+def _folder(path: str) -> str:
+    """Return the path of a folder, empty for the root; some clients say `.` for where they stand."""
+    named = "/".join(part for part in path.split("/") if part != ".")
+    return checked_path(named) if named.strip("/") else ""
 
 
 def _listing(found: Iterable[Listed]) -> dict[str, Any]:

@@ -288,12 +288,17 @@ def _tags(text: str) -> dict[str, str]:
     return tags
 
 
+def _written_ms(record: Record) -> int:
+    """Return when a dataset was last written: a new one when it was made, and not the moment before."""
+    return max(int(record.body["written_ms"]), to_micros(record.created_at) // 1000)
+
+
 def _attributes(record: Record) -> Mapping[str, Any]:
     return {
         **record.body,
         "dataset_id": record.id,
         "created_time": to_micros(record.created_at),
-        "last_update_time": record.body["written_ms"] * 1000,
+        "last_update_time": _written_ms(record) * 1000,
     }
 
 
@@ -306,7 +311,7 @@ def _shown(ground: Ground, record: Record) -> DatasetRecord:
         tags=json.dumps(body["tags"]),
         digest=hashlib.sha256(f"{body['name']}:{record.id}:{body['written_ms']}".encode()).hexdigest()[:8],
         created_time=to_micros(record.created_at) // 1000,
-        last_update_time=body["written_ms"],
+        last_update_time=_written_ms(record),
         schema=body["schema"],
         profile=json.dumps({"num_records": rows}) if rows else None,
         created_by=body["created_by"],

@@ -60,7 +60,7 @@ type MlflowGetRunResponse { run: MlflowRunExtension apiError: ApiError }
 type MlflowExperimentTag { key: String value: String }
 type MlflowExperiment {
   experimentId: String name: String artifactLocation: String lifecycleStage: String lastUpdateTime: LongString
-  creationTime: LongString tags: [MlflowExperimentTag!]
+  creationTime: LongString tags: [MlflowExperimentTag!] effectiveTraceArchivalRetention: String workspace: String
 }
 type MlflowGetExperimentResponse { experiment: MlflowExperiment apiError: ApiError }
 input MlflowSearchModelVersionsInput {

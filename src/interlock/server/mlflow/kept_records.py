@@ -32,6 +32,12 @@ def known_record(ground: Ground, collection: str, record_id: str, failure: Calla
         raise failure() from None
 
 
+def find_record(ground: Ground, collection: str, record_id: str) -> Record | None:
+    """Return a record, if it is there."""
+    found = ground.stores.records.find(collection, [record_id])
+    return found[0] if found else None
+
+
 def again_until_alone(work: Callable[[], Any]) -> Any:
     """Do what reads records and writes them, again where another writer came between."""
     for _ in range(_TRIES - 1):

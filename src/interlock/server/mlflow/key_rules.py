@@ -27,19 +27,20 @@ _CHARACTERS = (
 )
 
 
-def check_key(key: str, *, path: str, of: str) -> str:
+def check_key(key: str, *, path: str, of: str, longest: int = LONGEST_KEY) -> str:
     """Return the key of a metric, param or tag, if it may be one.
 
     Args:
         key: The key.
         path: Where the request has it, for the message.
         of: What it is the key of, for the message.
+        longest: How many characters it may have.
     """
     trouble = _trouble(key)
     if trouble is not None:
         raise invalid(invalid_value(path, key, trouble))
-    if len(key) > LONGEST_KEY:
-        raise invalid(f"'{of}' exceeds the maximum length of {LONGEST_KEY} characters")
+    if len(key) > longest:
+        raise invalid(f"'{of}' exceeds the maximum length of {longest} characters")
     return key
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from interlock.core.errors import Conflict, InvalidInput, NotFound
-from interlock.ports.checks import check_path
+from interlock.ports.checks import LONGEST_KEY, check_path
 from interlock.ports.experiment_store import Experiment
 from interlock.ports.logged_model_store import (
     DatasetMeant,
@@ -342,7 +342,8 @@ def _checked_name(name: str | None) -> str:
 def _checked_params(params: list[KeyValue] | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for param in params or ():
-        check_key(param.key, path="params.key", of="Param key")
+        # clients cut the keys of runs' params to what MLflow takes there, and those of models' not
+        check_key(param.key, path="params.key", of="Param key", longest=LONGEST_KEY)
         if found.setdefault(param.key, param.value[:LONGEST_PARAM]) != param.value[:LONGEST_PARAM]:
             raise invalid(f"Duplicate parameter keys have been submitted: ['{param.key}']. Give each key once.")
     return found

@@ -209,6 +209,12 @@ def _log_inputs(ground: Ground, asked: _LogInputs) -> Response:
     for name, digest in uses:
         if not name or not digest:
             raise required("datasets.dataset.name" if not name else "datasets.dataset.digest")
+    if uses:
+        run_id = checked_run_id(asked.run_id)
+        with writing_to(ground, run_id):
+            # whoever logs a metric of a dataset names it again, without context and tags: what was said first stays
+            for known in ground.stores.runs.get(run_id).datasets:
+                uses.pop((known.name, known.digest), None)
     models = tuple(ModelUse(one.model_id, "input") for one in asked.models)
     return _use(ground, asked.run_id, RunBatch(datasets=tuple(uses.values()), models=models))
 

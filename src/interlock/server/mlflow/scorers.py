@@ -24,6 +24,8 @@ from interlock.server.mlflow.wire import DONE, Endpoint, Failure, Ground, invali
 
 SCORERS = "mlflow.scorer"
 VERSIONS = "mlflow.scorer_version"
+ONLINE = "mlflow.online_scoring"
+"""Which scorers are meant to judge new traces, by the id of the scorer."""
 LARGEST_SCORER_BYTES = 1024 * 1024
 _DEEPEST = 64
 _CODE_FIELDS = ("call_source",)
@@ -44,10 +46,6 @@ class _One(msgspec.Struct):
     experiment_id: str = ""
     name: str = ""
     version: int | None = None
-
-
-class _Online(msgspec.Struct):
-    scorer_ids: list[str] = []
 
 
 class RegisteredAnswer(msgspec.Struct, frozen=True):
@@ -94,7 +92,7 @@ def _register(ground: Ground, asked: _Register) -> RegisteredAnswer:
     _check_serialized(asked.serialized_scorer)
     experiment = active_experiment(ground, asked.experiment_id)
     version: Record = again_until_alone(lambda: _add(ground, str(experiment.id), asked))
-    shown = _shown(version)
+    shown = scorer_record(version)
     return RegisteredAnswer(
         shown.scorer_version,
         shown.scorer_id,
@@ -106,7 +104,7 @@ def _register(ground: Ground, asked: _Register) -> RegisteredAnswer:
 
 
 def _add(ground: Ground, experiment_id: str, asked: _Register) -> Record:
-    key = _key(experiment_id, asked.name)
+    key = scorer_key(experiment_id, asked.name)
     (before,) = ground.stores.records.find(SCORERS, [key]) or [
         Record(SCORERS, key, {"scorer_id": str(uuid4()), "name": asked.name, "last": 0}, experiment_id)
     ]
@@ -138,16 +136,16 @@ def _list(ground: Ground, asked: _List) -> ScorersAnswer:
         scorers = [one for one in scorers if active[one.parent]]
     newest: dict[str, ScorerRecord] = {}
     for version in every_record(ground, VERSIONS, parents=[one.id for one in scorers]):
-        newest[version.parent] = _shown(version)
+        newest[version.parent] = scorer_record(version)
     return ScorersAnswer(sorted(newest.values(), key=lambda one: (one.experiment_id, one.scorer_name)))
 
 
 def _list_versions(ground: Ground, asked: _One) -> ScorersAnswer:
-    return ScorersAnswer([_shown(one) for one in _versions(ground, asked)])
+    return ScorersAnswer([scorer_record(one) for one in _versions(ground, asked)])
 
 
 def _get(ground: Ground, asked: _One) -> ScorerAnswer:
-    return ScorerAnswer(_shown(_chosen(asked, _versions(ground, asked))[-1]))
+    return ScorerAnswer(scorer_record(_chosen(asked, _versions(ground, asked))[-1]))
 
 
 def _delete(ground: Ground, asked: _One) -> Response:
@@ -155,24 +153,10 @@ def _delete(ground: Ground, asked: _One) -> Response:
     if asked.version is None:
         ground.stores.records.delete(SCORERS, record_ids=[gone[0].parent])
         ground.stores.records.delete(VERSIONS, parents=[gone[0].parent])
+        ground.stores.records.delete(ONLINE, record_ids=[gone[0].body["scorer_id"]])
     else:
         ground.stores.records.delete(VERSIONS, record_ids=[one.id for one in gone])
     return DONE
-
-
-def _list_online(ground: Ground, asked: _Online) -> dict[str, list[Any]]:
-    """Return which scorers are run on new traces: none, as nothing of them is run here."""
-    if not asked.scorer_ids:
-        raise required("scorer_ids")
-    return {"configs": []}
-
-
-def _set_online(ground: Ground, asked: _Online) -> Response:
-    raise Failure(
-        "NOT_IMPLEMENTED",
-        "This server keeps scorers and does not run them, so that none can be set to score new traces."
-        " Run it where your models are: mlflow.genai.evaluate(data=mlflow.search_traces(), scorers=[...]).",
-    )
 
 
 def _versions(ground: Ground, asked: _One) -> list[Record]:
@@ -180,7 +164,7 @@ def _versions(ground: Ground, asked: _One) -> list[Record]:
         if not getattr(asked, name):
             raise required(name)
     experiment = active_experiment(ground, asked.experiment_id)
-    found = list(every_record(ground, VERSIONS, parents=[_key(str(experiment.id), asked.name)]))
+    found = list(every_record(ground, VERSIONS, parents=[scorer_key(str(experiment.id), asked.name)]))
     if not found:
         raise _no_scorer(asked)
     return found
@@ -233,12 +217,13 @@ def _holds_code(value: Any, depth: int) -> bool:
     return False
 
 
-def _key(experiment_id: str, name: str) -> str:
+def scorer_key(experiment_id: str, name: str) -> str:
     """Return the id under which a scorer is kept, so that two who register one name meet."""
     return hashlib.sha256(f"{experiment_id}:{name}".encode()).hexdigest()[:40]
 
 
-def _shown(version: Record) -> ScorerRecord:
+def scorer_record(version: Record) -> ScorerRecord:
+    """Return one version as clients read it."""
     body = version.body
     return ScorerRecord(
         int(body["experiment_id"]),
@@ -258,6 +243,4 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(method="GET", path=f"{_ALL}/versions", request=_One, handle=_list_versions),
     Endpoint(method="GET", path=f"{_ALL}/get", request=_One, handle=_get),
     Endpoint(method="DELETE", path=f"{_ALL}/delete", request=_One, handle=_delete),
-    Endpoint(method="GET", path=f"{_ALL}/online-configs", request=_Online, handle=_list_online),
-    Endpoint(method="PUT", path=f"{_ALL}/online-config", request=_Online, handle=_set_online),
 )

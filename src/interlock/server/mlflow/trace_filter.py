@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal
 
+from interlock.core.errors import InvalidInput
 from interlock.core.refs import NAME_PATTERN, ref_of
+from interlock.ports.search_text import TextReader
 from interlock.ports.trace_filters import DEEPEST, ORDERINGS
 from interlock.ports.trace_search import (
     NUMBERS,
@@ -58,7 +60,7 @@ _ENTITIES = {
 }
 _SPAN_PARTS = {"name": "name", "type": "kind", "status": "status", "content": "text"}
 _SPAN_ATTRIBUTE = "attributes."
-_PATTERNS = ("LIKE", "ILIKE", "RLIKE")
+_PATTERNS: tuple[Literal["LIKE", "ILIKE", "RLIKE"], ...] = ("LIKE", "ILIKE", "RLIKE")
 _STRINGS = ("=", "!=", "IN", "NOT IN", *_PATTERNS)
 _HELD = ("=", "!=", *_PATTERNS, "IN", "NOT IN", "IS NULL", "IS NOT NULL")
 _COMPARED: dict[str, tuple[str, ...]] = {
@@ -74,20 +76,11 @@ _COMPARED: dict[str, tuple[str, ...]] = {
     "span": _STRINGS,
 }
 _WORDS = ("AND", "OR", "NOT", "LIKE", "ILIKE", "RLIKE", "IN", "IS", "NULL")
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
-      | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-      | (?P<name>(?:[\w-]+|`[^`]*`)(?:\.(?:[\w/:-]+|`[^`]*`|"[^"]*"|'[^']*'))*)
-      | (?P<sign><=|>=|!=|<>|=|<|>|\(|\)|,)
-    )""",
-    re.VERBOSE,
-)
+_WORDED: tuple[Operator, ...] = (*_PATTERNS, "IN")
+_SIGNS: tuple[Literal["<=", ">=", "!=", "<>", "=", "<", ">"], ...] = ("<=", ">=", "!=", "<>", "=", "<", ">")
+_NAME = re.compile(r"(?:[\w-]+|`[^`]*`)(?:\.(?:[\w/:-]+|`[^`]*`|\"[^\"]*\"|'[^']*'))*")
 _PIECE = re.compile(r"`[^`]*`|\"[^\"]*\"|'[^']*'|[^.]+")
 _ORDER = re.compile(r"\s*(.+?)(?:\s+(asc|desc))?\s*", re.IGNORECASE | re.DOTALL)
-
-Token = tuple[str, str]
-_END: Token = ("end", "")
 
 
 def parse_filter(text: str | None) -> TraceFilter | None:
@@ -98,10 +91,10 @@ def parse_filter(text: str | None) -> TraceFilter | None:
         raise invalid(f"A filter of {len(text)} characters cannot be read; it may have {LONGEST_FILTER}.")
     if not text.strip():
         raise invalid(f"Invalid filter '{text}'. Could not be parsed.")
-    reader = _Reader(text)
-    where = reader.alternatives(0)
-    reader.end()
-    return where
+    try:
+        return _Reader(text).whole()
+    except InvalidInput as error:
+        raise invalid(f"{error.what} ({error.why})") from error
 
 
 def parse_order(clauses: Sequence[str]) -> tuple[TraceOrder, ...]:
@@ -123,19 +116,23 @@ class _Reader:
     """Reads one filter from left to right."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._at = 0
+        self._text = TextReader(text, "filter string")
 
-    def alternatives(self, depth: int) -> TraceFilter:
-        """Take conditions with OR between them."""
+    def whole(self) -> TraceFilter:
+        """Return all of it."""
+        where = self._alternatives(0)
+        self._text.end()
+        return where
+
+    def _alternatives(self, depth: int) -> TraceFilter:
         clauses = [self._conjunction(depth)]
-        while self._take_word("OR"):
+        while self._text.take_word("OR"):
             clauses.append(self._conjunction(depth))
         return clauses[0] if len(clauses) == 1 else AnyTraces(tuple(clauses))
 
     def _conjunction(self, depth: int) -> TraceFilter:
         clauses = [self._condition(depth)]
-        while self._take_word("AND"):
+        while self._text.take_word("AND"):
             clauses.append(self._condition(depth))
         # what is asked of spans in one breath is asked of one span
         spans = [one for clause in clauses if isinstance(clause, AnySpan) for one in clause.compares]
@@ -146,119 +143,83 @@ class _Reader:
     def _condition(self, depth: int) -> TraceFilter:
         if depth >= DEEPEST:
             raise invalid(f"The filter is nested too deeply; {DEEPEST} levels are taken.")
-        if self._take_word("NOT"):
+        if self._text.take_word("NOT"):
             return TraceNot(self._condition(depth + 1))
-        if self._take(("sign", "(")):
-            inner = self.alternatives(depth + 1)
-            if not self._take(("sign", ")")):
-                self._fail()
+        if self._text.take("("):
+            inner = self._alternatives(depth + 1)
+            if not self._text.take(")"):
+                self._text.fail("AND, OR or ')'")
             return inner
         return self._comparison()
 
     def _comparison(self) -> TraceFilter:
-        kind, name = self._next()
-        if kind == "text":
-            # MLflow takes a quoted name too
-            name = f"`{name}`"
-        elif kind != "name" or name.upper() in _WORDS:
-            self._at -= 1
-            self._fail()
+        names = self._names()
+        self._text.skip()
         operator = self._operator()
         value = None if operator in ("IS NULL", "IS NOT NULL") else self._value(operator)
-        return _compare(_pieces(name), operator, value)
+        return _compare(names, operator, value)
+
+    def _names(self) -> list[str]:
+        # MLflow takes a quoted name too
+        quoted = self._text.quoted("'\"")
+        if quoted is not None:
+            return [quoted]
+        name = None if self._text.peek_word() in _WORDS else self._text.match(_NAME)
+        if name is None:
+            self._text.fail("the name of something")
+        return _pieces(name)
 
     def _operator(self) -> Operator:
-        kind, text = self._next()
-        word = text.upper()
-        if kind == "sign" and text not in ("(", ")", ","):
-            return "!=" if text == "<>" else text  # type: ignore[return-value]
-        if word in (*_PATTERNS, "IN"):
-            return word  # type: ignore[return-value]
-        if word == "NOT" and self._take_word("IN"):
-            return "NOT IN"
-        if word == "IS":
-            negative = self._take_word("NOT")
-            if self._take_word("NULL"):
+        for sign in _SIGNS:
+            if self._text.take(sign):
+                return "!=" if sign == "<>" else sign
+        for word in _WORDED:
+            if self._text.take_word(word):
+                return word
+        if self._text.take_word("NOT"):
+            if self._text.take_word("IN"):
+                return "NOT IN"
+            self._text.fail("IN")
+        if self._text.take_word("IS"):
+            negative = self._text.take_word("NOT")
+            if self._text.take_word("NULL"):
                 return "IS NOT NULL" if negative else "IS NULL"
-        self._at -= 1
-        return self._fail()
+            self._text.fail("NULL")
+        return self._text.fail("a comparison")
 
     def _value(self, operator: Operator) -> str | int | float | tuple[str, ...]:
         if operator in ("IN", "NOT IN"):
             return self._list()
-        kind, text = self._next()
-        if kind == "text":
+        text = self._text.quoted("'\"")
+        if text is not None:
+            self._text.skip()
             return text
-        if kind == "number":
-            return _number(text)
-        self._at -= 1
+        number = self._text.number_ahead()
+        if number is not None:
+            self._text.take(number)
+            return _number(number)
         raise invalid(
             "Expected a quoted string value or a number. Parameter value is either not quoted or unidentified quote"
-            f" types used for string value {self._peek()[1][:80]}. Use either single or double quotes."
+            f" types used for string value {self._text.shown()}. Use either single or double quotes."
         )
 
     def _list(self) -> tuple[str, ...]:
-        if not self._take(("sign", "(")):
-            self._fail()
+        if not self._text.take("("):
+            self._text.fail("'('")
         found = []
         while True:
-            kind, text = self._next()
-            if kind != "text":
-                self._at -= 1
+            text = self._text.quoted("'\"")
+            if text is None:
                 raise invalid(
                     "While parsing a list in the query, expected a non-empty list of string values, but got"
-                    f" {self._peek()[1][:80] or 'the end'}."
+                    f" {self._text.shown()}."
                 )
             found.append(text)
-            if self._take(("sign", ")")):
+            self._text.skip()
+            if self._text.take(")"):
                 return tuple(found)
-            if not self._take(("sign", ",")):
-                self._fail()
-
-    def end(self) -> None:
-        """Take nothing more."""
-        if self._peek() != _END:
-            self._fail()
-
-    def _peek(self) -> Token:
-        return self._tokens[self._at]
-
-    def _next(self) -> Token:
-        token = self._tokens[self._at]
-        self._at += token != _END
-        return token
-
-    def _take(self, token: Token) -> bool:
-        if self._peek() != token:
-            return False
-        self._at += 1
-        return True
-
-    def _take_word(self, word: str) -> bool:
-        kind, text = self._peek()
-        if kind != "name" or text.upper() != word:
-            return False
-        self._at += 1
-        return True
-
-    def _fail(self) -> NoReturn:
-        shown = " ".join(text for _, text in self._tokens[self._at :])[:80].strip() or "the end"
-        raise invalid(f"Invalid clause(s) in filter string: '{shown}'")
-
-
-def _tokens(text: str) -> list[Token]:
-    found: list[Token] = []
-    at = 0
-    text = text.rstrip()
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise invalid(f"Invalid clause(s) in filter string: '{text[at:].strip()[:80]}'")
-        kind = str(match.lastgroup)
-        token = match[kind]
-        found.append((kind, token[1:-1].replace(token[0] * 2, token[0]) if kind == "text" else token))
-        at = match.end()
-    return [*found, _END, _END]
+            if not self._text.take(","):
+                self._text.fail("',' or ')'")
 
 
 def _pieces(name: str) -> list[str]:

@@ -13,6 +13,8 @@ from interlock.core.errors import NotFound
 from interlock.core.refs import ref_of
 from interlock.ports.trace_store import RecordedTrace, Span, TraceChange
 from interlock.server.http import Answer, Request, Response
+from interlock.server.mlflow.contents import send
+from interlock.server.mlflow.file_tree import checked_path, found_blob
 from interlock.server.mlflow.key_rules import check_key
 from interlock.server.mlflow.known_runs import active_experiment, experiment_number, known_run
 from interlock.server.mlflow.span_records import file_record, is_whole, span_record
@@ -311,13 +313,22 @@ def _link_prompts(ground: Ground, asked: _LinkPrompts) -> Response:
     return DONE
 
 
-def _get_file(ground: Ground, asked: _File) -> Response:
-    """Return the spans of a trace as the web UI reads them."""
+async def _get_file(ground: Ground, request: Request) -> Answer:
+    """Send the spans of a trace as the web UI reads them, or a file that a client attached to the trace."""
+    asked: _File = await read(request, _File)
     if not asked.request_id:
         raise Failure("BAD_REQUEST", 'Request must include the "request_id" query parameter.')
-    if asked.path:
-        raise missing(f"Trace '{asked.request_id}' has no attachment '{asked.path[:80]}' here.")
-    trace, spans = _with_spans(ground, asked.request_id)
+    if not asked.path:
+        return await ground.workers.run(_spans_file, ground, asked.request_id)
+    trace = await ground.workers.run(known_trace, ground, asked.request_id)
+    path = checked_path(asked.path)
+    # only what lies here is sent: where an experiment keeps its files elsewhere, clients read them there
+    place = f"{trace.experiment}/traces/{trace.id}/artifacts/attachments/{path}"
+    return await send(ground, request, await found_blob(ground, place), name=path)
+
+
+def _spans_file(ground: Ground, trace_id: str) -> Response:
+    trace, spans = _with_spans(ground, trace_id)
     body = msgspec.json.encode({"spans": [file_record(trace.id, span) for span in spans]})
     disposition = (b"content-disposition", b"attachment; filename=traces.json")
     return Response(body=body, media_type="application/octet-stream", headers=(disposition,))
@@ -360,5 +371,5 @@ ENDPOINTS: tuple[Endpoint | RawEndpoint, ...] = (
     ),
     _writing(method="POST", path=f"{_V2}/link-to-run", request=_LinkRun, handle=_link_run),
     _writing(method="POST", path=f"{_V2}/link-prompts", request=_LinkPrompts, handle=_link_prompts),
-    _asking(method="GET", path="/2.0/mlflow/get-trace-artifact", request=_File, handle=_get_file),
+    RawEndpoint(method="GET", path="/2.0/mlflow/get-trace-artifact", answer=_get_file),
 )

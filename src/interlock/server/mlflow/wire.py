@@ -19,6 +19,7 @@ from msgspec import inspect as shapes
 
 from interlock.core.clock import Clock
 from interlock.core.errors import Conflict, InterlockError, NotFound
+from interlock.core.sealing import Seal
 from interlock.ports.stores import Stores
 from interlock.server.http import JSON_TYPE, Answer, Handler, Headers, Request, Response, encode_json
 from interlock.server.mlflow.refusals import first_refusal, missing_value
@@ -59,11 +60,19 @@ _CAMEL = re.compile(r"_([a-z0-9])")
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What the endpoints stand on."""
+    """What the endpoints stand on.
+
+    Args:
+        stores: Where everything is kept.
+        clock: What tells the time.
+        workers: The threads in which stores are called.
+        seal: What seals the secrets that clients hand in.
+    """
 
     stores: Stores
     clock: Clock
     workers: Workers
+    seal: Seal
 
 
 class Failure(Exception):
