@@ -36,6 +36,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
         Command("feature", "interlock.cli.feature:app", "List feature views and read their definitions."),
         Command("pipeline", "interlock.cli.pipeline:app", "Run and schedule pipelines; see why steps ran."),
         Command("run", "interlock.cli.run:app", "List, search, compare and query runs."),
+        Command("reproduce", "interlock.cli.reproducing:reproduce", "Run a run again, and say if the same comes out."),
         Command("spool", "interlock.cli.spool:spool", "Let MLflow clients survive an outage of their server."),
         Command("study", "interlock.cli.study:app", "List studies and their trials."),
         Command("model", "interlock.cli.model:app", "List versions, cards, aliases and verdicts."),

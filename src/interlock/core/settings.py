@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FOLDER = ".interlock"
+PROJECT_VARIABLE = "INTERLOCK_PROJECT"
+"""Names the folder of the code, where that is not beside the workspace."""
+REPRODUCES_VARIABLE = "INTERLOCK_REPRODUCES"
+"""Ref of the run that the runs of this process are to reproduce; they get it as the tag `reproduces`."""
 
 
 def find_workspace_uri(start: Path | None = None, environ: Mapping[str, str] | None = None) -> str:

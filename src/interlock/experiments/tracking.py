@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from interlock.core.clock import Clock, SystemClock
 from interlock.core.errors import Conflict, InterlockError
 from interlock.core.ids import new_id
 from interlock.core.refs import Ref
+from interlock.core.settings import REPRODUCES_VARIABLE
 from interlock.experiments import open_runs
 from interlock.experiments.active import ActiveRun
 from interlock.experiments.asking import asked
@@ -111,7 +113,7 @@ class Experiments:
                 started_at=self._around.clock.now(),
                 parent=parent or active_run.get(),
                 params={**plain, **params},
-                tags=dict(tags or {}),
+                tags={**_reproducing(), **(tags or {})},
             )
             check_new_run(record)
             edges = [Edge(str(Ref.parse(source)), f"run:{record.id}", "trained_on") for source in inputs]
@@ -170,6 +172,12 @@ class Experiments:
 
     def _repr_html_(self) -> str:
         return runs_table("Newest runs", self._around.newest())
+
+
+def _reproducing() -> dict[str, str]:
+    """Return the tag that says which run the runs of this process are to reproduce, if they are."""
+    ref = os.environ.get(REPRODUCES_VARIABLE, "")
+    return {"reproduces": ref} if ref else {}
 
 
 class _Ground:

@@ -14,6 +14,7 @@ from interlock.loop.gates import GatePolicy, judge
 from interlock.loop.ground import Ground
 from interlock.loop.integrity import missing_artifacts
 from interlock.loop.querying import query
+from interlock.loop.reproducing.reproducing import Plan, Reproduction, reproduce
 from interlock.loop.retention import Collection, Policy, collect
 from interlock.loop.retraining import Retraining, RetrainPolicy, bootstrap, retrain_params
 from interlock.loop.rollouts import Rollouts
@@ -175,6 +176,16 @@ class Loop:
     def query(self, sql: str) -> pa.Table:
         """Answer one SELECT over the workspace; see `querying.TABLES` for what can be asked."""
         return query(self._ground.stores, sql)
+
+    def reproduce(
+        self,
+        run_id: str,
+        plan: Plan = Plan(),  # noqa: B008 (frozen)
+        *,
+        told: Callable[[str], None] = lambda line: None,
+    ) -> Reproduction:
+        """Run a run again from its code, libraries and data, and say whether the same comes out."""
+        return reproduce(self._ground, run_id, plan, told=told)
 
     def collect(self, policy: Policy = Policy(), *, dry_run: bool = True) -> Collection:  # noqa: B008 (frozen)
         """Free what a policy lets go; with `dry_run` only say what that would be."""

@@ -1,4 +1,4 @@
-"""Free what nobody needs any more: runs deleted long ago, their files, unfinished uploads, loose contents."""
+"""Free what nobody needs: runs and experiments deleted long ago, their files, unfinished uploads, loose contents."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from interlock.core.errors import InvalidInput
+from interlock.core.refs import Ref
 from interlock.loop.ground import Ground
 from interlock.loop.references import PAGE, all_runs, of_run, references
 from interlock.ports.artifact_store import Blob
+from interlock.ports.experiment_store import Experiment
 from interlock.ports.file_index import FileEntry
 from interlock.ports.run_store import Run, RunChange
 from interlock.ports.stores import Stores
@@ -19,6 +21,7 @@ PIN = "interlock.pin"
 """A run with this tag is never deleted or forgotten by a policy."""
 
 UPLOADS = "uploads"
+MODELS = "models"
 _CANDIDATES = "gc"
 _SAMPLE = 5
 
@@ -29,7 +32,8 @@ class Policy(msgspec.Struct, frozen=True):
     Runs with the tag `interlock.pin`, and runs that made a registered model version, always stay.
 
     Args:
-        deleted_days: Forget runs that were deleted longer ago.
+        deleted_days: Forget runs and experiments that were deleted longer ago; an experiment goes with its traces and
+            logged models, and only once none of its runs stays.
         failed_days: Delete runs that failed or were killed longer ago; they are forgotten `deleted_days` later.
         keep_newest: Of each experiment delete all finished runs but so many of the newest.
         uploads_days: Forget the parts of uploads begun longer ago and never finished.
@@ -99,20 +103,29 @@ def collect(ground: Ground, policy: Policy = Policy(), *, dry_run: bool = True) 
         if policy.uploads_days is not None and _older(entry.time, policy.uploads_days, now)
     ]
     forgotten = {run.id for run in to_forget}
-    gone_paths = {entry.path for entry in uploads}
+    experiments = _experiments_to_forget(stores, policy, now, forgotten)
+    models = [entry for one in experiments for entry in _files_of_models(stores, one)]
+    gone_paths = {entry.path for entry in (*uploads, *models)}
     kept = {
         digest
         for owner, digest in references(stores, without_runs=forgotten)
         if owner not in gone_paths and not owner.startswith(f"{_CANDIDATES}/")
     }
     of_forgotten = {one.digest for run_id in forgotten for one in of_run(stores, run_id)}
+    of_forgotten |= {entry.digest for entry in models}
     of_uploads = {entry.digest for entry in uploads}
     loose = [blob for blob in _blobs(stores) if blob.digest not in kept]
     ripe, waiting = _ripe(stores, loose, policy, now)
     causes = [
         _runs_cause("runs that failed, or are beyond the newest to keep: deleted", to_delete),
         _runs_cause("runs deleted long ago: forgotten", to_forget),
-        _blobs_cause("files of forgotten runs", [one for one in ripe if one.digest in of_forgotten]),
+        Cause(
+            "experiments deleted long ago: forgotten, with their traces",
+            len(experiments),
+            0,
+            tuple(str(Ref("experiment", one.name)) for one in experiments[:_SAMPLE]),
+        ),
+        _blobs_cause("files of forgotten runs and models", [one for one in ripe if one.digest in of_forgotten]),
         _blobs_cause("unfinished uploads", [one for one in ripe if one.digest in of_uploads - of_forgotten]),
         _blobs_cause(
             "contents that nothing refers to",
@@ -120,7 +133,8 @@ def collect(ground: Ground, policy: Policy = Policy(), *, dry_run: bool = True) 
         ),
     ]
     if not dry_run:
-        _carry_out(stores, to_delete, to_forget, uploads, ripe, waiting, now)
+        _forget(stores, to_delete, to_forget, experiments, [*uploads, *models])
+        _free_contents(stores, ripe, waiting, now)
     return Collection(
         causes=tuple(cause for cause in causes if cause.things),
         freed_bytes=sum(blob.size_bytes for blob in ripe),
@@ -130,21 +144,26 @@ def collect(ground: Ground, policy: Policy = Policy(), *, dry_run: bool = True) 
     )
 
 
-def _carry_out(
+def _forget(
     stores: Stores,
     to_delete: list[Run],
     to_forget: list[Run],
-    uploads: list[FileEntry],
-    ripe: list[Blob],
-    waiting: list[Blob],
-    now: datetime,
+    experiments: list[Experiment],
+    files: list[FileEntry],
 ) -> None:
     for run in to_delete:
         stores.runs.update(run.id, RunChange(deleted=True))
     for run in to_forget:
         stores.runs.delete(run.id)
-    for entry in uploads:
+    for entry in files:
         stores.files.delete(entry.path)
+    for experiment in experiments:
+        # the traces first: broken off in between, the experiment is still there for the next collection
+        stores.traces.delete(experiment.id)
+        stores.experiments.delete(experiment.id)
+
+
+def _free_contents(stores: Stores, ripe: list[Blob], waiting: list[Blob], now: datetime) -> None:
     for blob in ripe:
         stores.artifacts.delete(blob.digest)
     since = {entry.digest: entry.time for entry in _files(stores, _CANDIDATES)}
@@ -152,6 +171,36 @@ def _carry_out(
     stores.files.put(
         [FileEntry(_candidate(one), one.digest, one.size_bytes, since.get(one.digest, now)) for one in waiting]
     )
+
+
+def _experiments_to_forget(stores: Stores, policy: Policy, now: datetime, forgotten: set[str]) -> list[Experiment]:
+    """Return the experiments deleted long ago of whose runs none stays."""
+    if policy.deleted_days is None:
+        return []
+    found: list[Experiment] = []
+    after: str | None = None
+    while True:
+        page = stores.experiments.search(lifecycle="deleted", limit=PAGE, after=after)
+        found += [one for one in page.experiments if _older(one.deleted_at, policy.deleted_days, now)]
+        after = page.after
+        if after is None:
+            break
+    if not found:
+        return []
+    staying = {run.experiment for run in all_runs(stores, lifecycle="all") if run.id not in forgotten}
+    return [one for one in found if one.name not in staying]
+
+
+def _files_of_models(stores: Stores, experiment: Experiment) -> Iterator[FileEntry]:
+    """Yield the files of the logged models of an experiment."""
+    after: str | None = None
+    while True:
+        page = stores.logged_models.search(experiments=(experiment.name,), lifecycle="all", limit=PAGE, after=after)
+        for model in page.models:
+            yield from _files(stores, f"{MODELS}/{model.id}")
+        after = page.after
+        if after is None:
+            return
 
 
 def _ripe(stores: Stores, loose: list[Blob], policy: Policy, now: datetime) -> tuple[list[Blob], list[Blob]]:

@@ -7,8 +7,11 @@ import pytest
 from interlock.core.errors import InvalidInput, NotFound
 from interlock.loop.references import references
 from interlock.loop.retention import PIN, Policy, collect
+from interlock.ports.experiment_store import ExperimentChange
 from interlock.ports.file_index import FileEntry
+from interlock.ports.logged_model_store import LoggedModel
 from interlock.ports.run_store import ArtifactEntry, Run, RunBatch, RunChange
+from interlock.ports.trace_store import RecordedTrace
 from tests.unit.loop.test_gates import held_back
 from tests.unit.loop.world import START, World
 
@@ -44,7 +47,7 @@ def test_deleted_runs_go_with_what_only_they_had(world: World) -> None:
     told = collect(world, AT_ONCE)
     assert {(one.cause, one.things, one.size_bytes) for one in told.causes} == {
         ("runs deleted long ago: forgotten", 2, 0),
-        ("files of forgotten runs", 1, 3),
+        ("files of forgotten runs and models", 1, 3),
     }
     assert world.stores.artifacts.find(own) is not None
     assert collect(world, AT_ONCE, dry_run=False).freed_bytes == told.freed_bytes == 3
@@ -113,3 +116,47 @@ def test_parts_of_an_unfinished_upload_go(world: World) -> None:
 def test_a_negative_policy_is_refused(world: World, field: str) -> None:
     with pytest.raises(InvalidInput):
         collect(world, Policy(**{field: -1}))
+
+
+def test_an_experiment_deleted_long_ago_goes_with_its_traces_and_models(world: World) -> None:
+    stores = world.stores
+    digest = add_run(world, "r1")
+    weights = stores.artifacts.put(b"weights")
+    stores.files.put([FileEntry("models/m-1/w.bin", weights.digest, weights.size_bytes, START)])
+    stores.logged_models.create(LoggedModel("m-1", "delay", "m", START, START))
+    made = stores.experiments.ensure("delay")
+    kept = stores.experiments.ensure("kept")
+    stores.traces.record(RecordedTrace("tr-1", made.id, 1, "OK"))
+    stores.traces.record(RecordedTrace("tr-2", kept.id, 1, "OK"))
+    stores.experiments.update(made.id, ExperimentChange(deleted=True))
+    assert collect(world, Policy(grace_h=0), dry_run=False).causes == ()
+    told = {one.cause: (one.things, one.size_bytes, one.sample) for one in collect(world, AT_ONCE).causes}
+    assert told["experiments deleted long ago: forgotten, with their traces"] == (1, 0, ("experiment:delay",))
+    assert told["files of forgotten runs and models"][:2] == (2, len(b"r1") + len(b"weights"))
+    assert stores.experiments.find("delay") is not None
+    collect(world, AT_ONCE, dry_run=False)
+    assert stores.experiments.find("delay") is None
+    assert [one.id for one in stores.traces.traces(["tr-1", "tr-2"])] == ["tr-2"]
+    assert stores.logged_models.search(lifecycle="all").models == ()
+    assert stores.files.files("models") == []
+    assert [stores.artifacts.find(one) for one in (digest, weights.digest)] == [None, None]
+    assert collect(world, AT_ONCE).causes == ()
+
+
+def test_an_experiment_stays_as_long_as_one_of_its_runs_does(world: World) -> None:
+    add_run(world, "pinned", **{PIN: "yes"})
+    add_run(world, "other")
+    made = world.stores.experiments.ensure("delay")
+    world.stores.traces.record(RecordedTrace("tr-1", made.id, 1, "OK"))
+    world.stores.experiments.update(made.id, ExperimentChange(deleted=True))
+    (cause, _) = collect(world, AT_ONCE, dry_run=False).causes
+    assert cause.sample == ("run:other",)
+    assert world.stores.runs.get("pinned").experiment == "delay"
+    assert world.stores.traces.get("tr-1").experiment == made.id
+
+
+def test_what_is_never_to_be_forgotten_is_not(world: World) -> None:
+    made = world.stores.experiments.ensure("delay")
+    world.stores.experiments.update(made.id, ExperimentChange(deleted=True))
+    collect(world, Policy(deleted_days=None, grace_h=0), dry_run=False)
+    assert world.stores.experiments.find("delay") is not None
