@@ -1,29 +1,51 @@
-"""What recording a pipeline costs per step: `python benchmarks/pipeline_overhead.py`.
+"""What recording a pipeline costs: `python benchmarks/pipeline_overhead.py`.
 
-The steps do next to nothing, so the time is Interlock's. Cold means nothing is known; cached means everything is.
-The floor is the same calls as plain Python, each with one insert of its own into SQLite.
+The steps do next to nothing, so the time is Interlock's. Figures are CPU seconds of the whole process tree, user and
+system, the median of several. `whole command` is a new process with a new workspace folder, imports and all; the rest
+is measured inside a process, by what one call adds. Cold means nothing is known; cached means everything is. The floor
+is the same work as plain calls, each with its output committed in a transaction of its own (SQLite, WAL).
 """
 
 from __future__ import annotations
 
+import json
+import os
+import resource
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from interlock.adapters.local.executors import InlineExecutor
-from interlock.adapters.localfs.artifact_store import LocalArtifactStore
-from interlock.adapters.sql.database import Database
-from interlock.adapters.sql.dialect import SqliteDialect
-from interlock.adapters.sql.stores import sql_stores
 from interlock.pipelines.graphs import Pipeline, pipeline
-from interlock.pipelines.runner import Pipelines
 from interlock.pipelines.steps import step
+from interlock.workspace import Workspace, open_workspace
 
 REPEATS = 7
 ALPHAS = [0.1, 0.3, 1.0, 3.0]
+COMMAND = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from pipeline_overhead import seven
+from interlock.workspace import open_workspace
+with open_workspace(sys.argv[1]) as workspace:
+    workspace.pipelines.run(seven, 100)
+"""
+IMPORTS = "import interlock.workspace, interlock.pipelines.runner, interlock.adapters.sql.stores"
+AGAIN = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from pipeline_overhead import cpu_s, seven
+from interlock.workspace import open_workspace
+with open_workspace(sys.argv[1]) as workspace:
+    pipelines = workspace.pipelines
+    began = cpu_s()
+    pipelines.run(seven, 100)
+    print(json.dumps(cpu_s() - began))
+"""
 
 
 @step
@@ -46,6 +68,11 @@ def select(scores: list[float]) -> float:
     return max(scores)
 
 
+@step
+def count_on(number: int) -> int:
+    return number + 1
+
+
 @pipeline
 def seven(rows: int) -> float:
     table = prepare(load(rows))
@@ -53,31 +80,72 @@ def seven(rows: int) -> float:
 
 
 @pipeline
+def chain(length: int) -> int:
+    number = 0
+    for _ in range(length):
+        number = count_on(number)
+    return number
+
+
+@pipeline
 def wide(count: int) -> float:
     return select([train([1], alpha=float(number)) for number in range(count)])
 
 
-def open_pipelines(folder: Path) -> tuple[Pipelines, Database]:
-    database = Database(SqliteDialect(folder / "interlock.db"))
-    stores = sql_stores(database, artifacts=LocalArtifactStore(folder / "artifacts"))
-    made = Pipelines(stores.runs, stores.steps, stores.artifacts, stores.journal, InlineExecutor(), b"secret")
-    return made, database
+def cpu_s() -> float:
+    """Return the CPU seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def measure(body: Pipeline[[int], float], count: int, steps: int) -> tuple[float, float]:
-    """Return CPU milliseconds per step, cold and cached: the median of fresh workspaces."""
-    cold, cached = [], []
-    for _ in range(REPEATS if steps < 100 else 2):
+def spent(work: Callable[[], object]) -> float:
+    """Return what a call costs, in CPU seconds."""
+    began = cpu_s()
+    work()
+    return cpu_s() - began
+
+
+@contextmanager
+def fresh() -> Iterator[Workspace]:
+    with tempfile.TemporaryDirectory() as folder, open_workspace(Path(folder) / ".interlock") as workspace:
+        workspace.pipelines.run(chain, 1)  # what is read or imported once is not what is measured
+        yield workspace
+
+
+def commands() -> tuple[float, float, float]:
+    """Return what whole commands cost: importing alone, a cold run, and of a cached re-run the run itself."""
+    idle, cold, again = [], [], []
+    here = str(Path(__file__).parent)
+    for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:
-            pipelines, database = open_pipelines(Path(folder))
-            cold.append(_cpu_ms(lambda run=pipelines.run: run(body, count)) / steps)
-            cached.append(min(_cpu_ms(lambda run=pipelines.run: run(body, count)) for _ in range(3)) / steps)
-            database.close()
+            arguments = [str(Path(folder) / ".interlock"), here]
+            idle.append(spent(lambda: subprocess.run([sys.executable, "-c", IMPORTS], check=True)))
+            whole = [sys.executable, "-c", COMMAND, *arguments]
+            cold.append(spent(lambda whole=whole: subprocess.run(whole, check=True)))
+            shown = subprocess.run([sys.executable, "-c", AGAIN, *arguments], check=True, capture_output=True)
+            again.append(json.loads(shown.stdout))
+    return statistics.median(idle), statistics.median(cold), statistics.median(again)
+
+
+def cold_and_cached(body: Pipeline[[int], float], count: int, *, repeats: int) -> tuple[float, float]:
+    """Return what a first run costs, and a second."""
+    cold, cached = [], []
+    for _ in range(repeats):
+        with fresh() as workspace:
+            run = workspace.pipelines.run
+            cold.append(spent(lambda run=run: run(body, count)))
+            cached.append(spent(lambda run=run: run(body, count)))
     return statistics.median(cold), statistics.median(cached)
 
 
+def one_more() -> tuple[float, float]:
+    """Return what one more step in a row costs, cold and cached: each waits for the one before."""
+    short, long = (cold_and_cached(chain, length, repeats=3) for length in (10, 210))
+    return (long[0] - short[0]) / 200, (long[1] - short[1]) / 200
+
+
 def floor(steps: int) -> float:
-    """Return CPU milliseconds per plain call with one committed insert."""
+    """Return the cost of plain calls with one committed insert each."""
     with tempfile.TemporaryDirectory() as folder:
         connection = sqlite3.connect(Path(folder) / "floor.db", isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -89,26 +157,30 @@ def floor(steps: int) -> float:
                 value = train([1], alpha=float(number))
                 connection.execute("INSERT INTO calls (value) VALUES (?)", (value,))
 
-        spent = _cpu_ms(work) / steps
+        took = spent(work)
         connection.close()
-    return spent
-
-
-def _cpu_ms(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return (time.process_time() - began) * 1000
+    return took
 
 
 def main() -> None:
-    seven(3)
-    cold_7, cached_7 = measure(seven, 100, 7)
-    cold_1000, cached_1000 = measure(wide, 999, 1000)
-    print("CPU ms per step (SQLite, local files, inline)      cold   cached")
-    print(f"7 steps, 4 side by side                        {cold_7:8.3f} {cached_7:8.3f}")
-    print(f"1,000 steps, 999 side by side                  {cold_1000:8.3f} {cached_1000:8.3f}")
-    print(f"floor: a plain call and one SQLite insert      {floor(1000):8.3f}        –")
-    print(f"whole run of 7 steps                           {7 * cold_7:8.1f} {7 * cached_7:8.1f}")
+    idle, whole, again = commands()
+    more, more_cached = one_more()
+    wide_cold, wide_cached = cold_and_cached(wide, 999, repeats=3)
+    _, huge_cached = cold_and_cached(wide, 9_999, repeats=1)
+    rows = [
+        ("7 steps, 4 side by side, cold, whole command", whole, 0.3, floor(7)),
+        ("  of which python and imports", idle, None, None),
+        ("7 steps, cached, after import", again, 0.020, None),
+        ("one more step in a row, cold", more, 0.001, floor(1000) / 1000),
+        ("one more step in a row, cached", more_cached, 0.001, None),
+        ("1,000 steps side by side, cold", wide_cold, 1.5, floor(1000)),
+        ("1,000 steps side by side, cached", wide_cached, None, None),
+        ("10,000 steps side by side, cached", huge_cached, 1.0, None),
+    ]
+    print(f"CPU milliseconds (load {os.getloadavg()[0]:.1f})                        spent      bar    floor")
+    for name, value, bar, least in rows:
+        limits = "".join("         " if one is None else f" {1000 * one:8.2f}" for one in (bar, least))
+        print(f"{name:48} {1000 * value:9.2f}{limits}")
 
 
 if __name__ == "__main__":

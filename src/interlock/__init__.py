@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from interlock.core.errors import InterlockError as InterlockError
     from interlock.core.refs import Ref as Ref
     from interlock.core.schema import Column as Column
+    from interlock.pipelines.context import ctx as ctx
     from interlock.pipelines.graphs import pipeline as pipeline
     from interlock.pipelines.steps import step as step
+    from interlock.pipelines.wiring import pipeline_from as pipeline_from
     from interlock.ports.feature_store import FeatureView as FeatureView
     from interlock.workspace import Workspace as Workspace
     from interlock.workspace import autolog as autolog
@@ -27,8 +29,10 @@ _FACE = {
     "Ref": "interlock.core.refs:Ref",
     "Workspace": "interlock.workspace:Workspace",
     "autolog": "interlock.workspace:autolog",
+    "ctx": "interlock.pipelines.context:ctx",
     "open": "interlock.workspace:open_workspace",
     "pipeline": "interlock.pipelines.graphs:pipeline",
+    "pipeline_from": "interlock.pipelines.wiring:pipeline_from",
     "run": "interlock.workspace:run",
     "step": "interlock.pipelines.steps:step",
 }
@@ -40,8 +44,10 @@ __all__ = [
     "Workspace",
     "__version__",
     "autolog",
+    "ctx",
     "open",
     "pipeline",
+    "pipeline_from",
     "run",
     "step",
 ]

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
 from interlock.core.clock import Clock, SystemClock
-from interlock.core.errors import Corrupt, InvalidInput
+from interlock.core.errors import Corrupt, InvalidInput, did_you_mean
 from interlock.core.hashing import digest_of
-from interlock.core.settings import FOLDER, find_workspace_uri
+from interlock.core.settings import FOLDER, PROJECT_VARIABLE, find_workspace_uri
 from interlock.ports.artifact_store import Damage
 from interlock.ports.stores import Stores
 
 if TYPE_CHECKING:
+    from interlock.core.sealing import Seal
     from interlock.data.snapshots import Datasets
     from interlock.experiments.active import ActiveRun
     from interlock.experiments.tracking import Experiments
@@ -87,6 +88,8 @@ class Workspace:
         self.clock = clock
         self.commits = commits
         self._on_close = on_close
+        self._engines: dict[str, Executor] = {}
+        self._opening = threading.Lock()
 
     def __enter__(self) -> Workspace:
         return self
@@ -100,8 +103,8 @@ class Workspace:
     def close(self) -> None:
         """Write what is pending and free connections, files and workers; closing twice is harmless."""
         closing, self._on_close = self._on_close, None
-        if "executor" in self.__dict__:
-            self.executor.close()
+        for engine in self._engines.values():
+            engine.close()
         if self.__dict__.get("run_spool") is not None:
             self.__dict__["run_spool"].close()
         if closing is not None:
@@ -114,7 +117,9 @@ class Workspace:
 
     @property
     def project(self) -> Path | None:
-        """The folder of the code, where the workspace is its `.interlock`; else the current folder counts."""
+        """The folder of the code: `INTERLOCK_PROJECT`, or beside `.interlock`; if None, the current folder counts."""
+        if named := os.environ.get(PROJECT_VARIABLE):
+            return Path(named)
         return self.folder.parent if self.folder.name == FOLDER else None
 
     @cached_property
@@ -183,10 +188,24 @@ class Workspace:
 
     @cached_property
     def executor(self) -> Executor:
-        """Where steps run."""
-        from interlock.adapters.local.executors import InlineExecutor
+        """Where steps run unless they are told: short ones here, long ones in a pool."""
+        return self.engine("auto")
 
-        return InlineExecutor()
+    def engine(self, name: str) -> Executor:
+        """Return where steps run, by name; the workspace keeps it until it is closed.
+
+        Args:
+            name: `auto`, `inline`, `pool`, `ray` or `dask`; behind a colon the number of workers of a pool, or the
+                address of a cluster.
+
+        Raises:
+            InvalidInput: There is no such engine.
+            MissingExtra: Its library is not installed.
+        """
+        with self._opening:
+            if name not in self._engines:
+                self._engines[name] = _engine(name, self.folder / "environments")
+            return self._engines[name]
 
     @cached_property
     def pipelines(self) -> Pipelines:
@@ -203,6 +222,8 @@ class Workspace:
             secret=self.secret,
             clock=self.clock,
             provenance=lambda: capture(self.project),
+            folder=self.folder / "steps",
+            engines=self.engine,
         )
 
     @cached_property
@@ -248,20 +269,12 @@ class Workspace:
     @cached_property
     def secret(self) -> bytes:
         """The key that signs what only this workspace may load again: 32 bytes, readable by its owner only."""
-        path = self.folder / "secret"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = path.read_bytes()
-            if len(key) != 32:
-                raise Corrupt(
-                    f"{path} does not hold a key", why=f"expected 32 bytes, found {len(key)}", fix=f"rm {path}"
-                ) from None
-            return key
-        key = secrets.token_bytes(32)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-        return key
+        return _secret_in(self.folder)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What seals the secrets that users hand in, before any store keeps them."""
+        return _seal_in(self.folder)
 
     @cached_property
     def load_model(self) -> ModelLoader:
@@ -269,6 +282,33 @@ class Workspace:
         from interlock.serving.loading import ModelLoader
 
         return ModelLoader(self.registry.resolve, self.registry.package_folder, self.runtimes)
+
+
+def _secret_in(folder: Path) -> bytes:
+    """Return the key that lies in a folder, making it if there is none."""
+    path, new = folder / "secret", folder / f"secret.{secrets.token_hex(8)}"
+    if not path.exists():
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+        # whole or not at all, and of two processes the first
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+        new.unlink()
+    key = path.read_bytes()
+    if len(key) != 32:
+        raise Corrupt(f"{path} does not hold a key", why=f"expected 32 bytes, found {len(key)}", fix=f"rm {path}")
+    return key
+
+
+def _seal_in(folder: Path) -> Seal:
+    """Return what seals with the passphrase that is set, else with the key that lies in a folder, and opens both."""
+    from interlock.core.sealing import PASSPHRASES, Seal, key_of_passphrase
+
+    def keys() -> list[bytes]:
+        phrases = [os.environ[name] for name in PASSPHRASES if os.environ.get(name)]
+        return [*map(key_of_passphrase, phrases[:1]), _secret_in(folder)]
+
+    return Seal(keys)
 
 
 def open_workspace(
@@ -322,6 +362,33 @@ def _fetch_what_is_left_over(workspace: Workspace, *, patience_s: float) -> None
         workspace.run_spool.settle(patience_s=patience_s)
 
 
+def _engine(name: str, environments: Path) -> Executor:
+    from interlock.adapters.local.environments import EnvironmentFolder
+    from interlock.adapters.local.executors import AdaptiveExecutor, InlineExecutor
+    from interlock.adapters.local.pool import ProcessExecutor
+
+    kind, _, detail = name.partition(":")
+    if kind in ("auto", "pool"):
+        if detail and not detail.isdecimal():
+            raise InvalidInput(f"'{name}' is no engine", why="expected a number of workers", fix=f"on='{kind}:4'")
+
+        def pool() -> Executor:
+            return ProcessExecutor(int(detail) if detail else None, environments=EnvironmentFolder(environments))
+
+        return AdaptiveExecutor(pool) if kind == "auto" else pool()
+    if kind == "inline" and not detail:
+        return InlineExecutor()
+    if kind == "ray":
+        from interlock.adapters.ray.executor import RayExecutor
+
+        return RayExecutor(detail or None)
+    if kind == "dask":
+        from interlock.adapters.dask.executor import DaskExecutor
+
+        return DaskExecutor(detail or None)
+    raise InvalidInput(f"'{name}' is no engine", why=did_you_mean(kind, ("auto", "inline", "pool", "ray", "dask")))
+
+
 def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Workspace:
     from interlock.adapters.localfs.artifact_store import LocalArtifactStore
     from interlock.adapters.localfs.prediction_spool import SpooledPredictionLog
@@ -338,7 +405,7 @@ def _open_folder(folder: Path, *, actor: str, create: bool, clock: Clock) -> Wor
         opened.callback(database.close)
         artifacts = LocalArtifactStore(folder / "artifacts")
         opened.callback(artifacts.close)
-        plain = sql_stores(database, artifacts=artifacts)
+        plain = sql_stores(database, artifacts=artifacts, seal=_seal_in(folder))
         spool = SpooledPredictionLog(plain.predictions, folder / "predictions")
         opened.callback(spool.close)
         stores = replace(plain, predictions=spool)
@@ -368,7 +435,7 @@ def _open_postgres(uri: str, *, actor: str, clock: Clock, cache: Path) -> Worksp
     from interlock.adapters.sql.stores import sql_stores
 
     database = Database(PostgresDialect(uri), actor=actor, clock=clock)
-    stores = sql_stores(database)
+    stores = sql_stores(database, seal=_seal_in(cache))
     return Workspace(uri, folder=cache, stores=stores, clock=clock, commits=database, on_close=database.close)
 
 

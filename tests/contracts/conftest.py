@@ -20,7 +20,10 @@ from interlock.core.clock import FrozenClock
 from interlock.ports.stores import Stores
 from interlock.testing.machine import Plays, state_machine
 from tests.contracts.remote_server import RemoteServer
+from tests.engines import dask_processes, dask_threads, ray_cluster
 from tests.postgres import empty, fresh_schema
+
+__all__ = ["dask_processes", "dask_threads", "ray_cluster"]
 
 Opener = Callable[[], AbstractContextManager[Stores]]
 START = datetime(2026, 1, 1, tzinfo=UTC)

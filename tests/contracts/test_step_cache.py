@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interlock.testing.step_cache import STEP_CACHE_PLAYS, StepCacheContract
+from interlock.testing.step_progress import StepProgressContract
 from tests.contracts.conftest import Backed, Compared
 
 
@@ -11,17 +12,17 @@ class _Compared(Compared):
     plays = STEP_CACHE_PLAYS
 
 
-class TestMemory(Backed, StepCacheContract):
+class TestMemory(Backed, StepCacheContract, StepProgressContract):
     backend = "memory"
 
 
-class TestSqlite(_Compared, StepCacheContract):
+class TestSqlite(_Compared, StepCacheContract, StepProgressContract):
     backend = "sqlite"
 
 
-class TestPostgres(_Compared, StepCacheContract):
+class TestPostgres(_Compared, StepCacheContract, StepProgressContract):
     backend = "postgres"
 
 
-class TestRemote(_Compared, StepCacheContract):
+class TestRemote(_Compared, StepCacheContract, StepProgressContract):
     backend = "remote"

@@ -49,7 +49,10 @@ def test_an_error_survives_another_process(kind: type[InterlockError]) -> None:
 
 EDGES = {
     "interlock.cli.main",
+    "interlock.cli.pipeline_mending",
     "interlock.loop.recipes",
+    "interlock.pipelines.targets",
+    "interlock.ports.call_rules",
     "interlock.server.dataplane",
     "interlock.server.hosting",
     "interlock.server.router",

@@ -59,7 +59,7 @@ def test_the_quick_demo_tells_the_whole_story(whole: tuple[Path, dict[str, Any]]
         assert storm["broken_rules"] == "wind_speed in range"
         edited, again, first = workspace.stores.runs.runs(where=RunFilter(kind="pipeline"), limit=3)
         reasons = {step.step: step.reason for step in workspace.pipelines.outcomes(edited.id)}
-        assert reasons["train"] == "re-ran: function `flight_delay.classifier` changed"
+        assert reasons["train"].startswith("re-ran: function `flight_delay.classifier` changed (flight_delay.py:")
         assert reasons["evaluate"] == "re-ran: input `model` changed"
         assert reasons["labelled"].startswith("reused: ")
         assert all(step.reused for step in workspace.pipelines.outcomes(again.id))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from interlock.cli import pipeline_running, pipeline_schedules
+from interlock.cli import pipeline_mending, pipeline_running, pipeline_schedules
 from interlock.cli.noun import Here, name_of
-from interlock.cli.output import Answer, listing
+from interlock.cli.output import Answer, Table, listing, table
 from interlock.cli.run import took
 from interlock.core.units import human_seconds
+from interlock.pipelines.drawing import drawn
 from interlock.ports.run_store import RunFilter
 from interlock.workspace import open_workspace
 
+_MOST_LISTED = 100
 app = App(name="pipeline", help="Run pipelines, schedule them, and see why steps ran.")
 pipeline_running.add_to(app)
 pipeline_schedules.add_to(app)
+pipeline_mending.add_to(app)
 
 
 @app.command(name="list")
@@ -38,32 +41,42 @@ def list_(*, limit: int = 20, session: Here) -> Answer:
 
 
 @app.command
-def show(run: str, /, *, session: Here) -> Answer:
-    """Show what became of each step of one pipeline run.
+def show(run: str, /, *, steps: bool = False, session: Here) -> Answer:
+    """Draw the graph of one pipeline run, and say what became of each step.
 
     Args:
         run: Its id or Ref.
+        steps: List every step call, however many they are.
     """
     run_id = name_of(run, kind="run")
     with open_workspace(session.uri, create=False) as workspace:
         workspace.stores.runs.get(run_id)
-        steps = workspace.pipelines.outcomes(run_id)
+        nodes = workspace.pipelines.graph(run_id)
+    if not nodes:
+        return Answer([], (f"run:{run_id} has no steps",))
     columns = {
-        "step": lambda step: step.step,
-        "reused": lambda step: step.reused,
-        "took": lambda step: human_seconds(step.duration_s),
-        "why": lambda step: step.reason,
+        "call": lambda node: node.node,
+        "step": lambda node: node.group + node.step,
+        "status": lambda node: node.status,
+        "took": lambda node: human_seconds(node.duration_s),
+        "why": lambda node: node.error or node.reason,
     }
-    return listing(steps, columns, empty=f"run:{run_id} has no steps")
+    graph = "\n".join(line.line for line in drawn(nodes))
+    listed = nodes if steps else nodes[:_MOST_LISTED]
+    blocks: tuple[str | Table, ...] = (graph, table(listed, columns))
+    if len(nodes) > len(listed):
+        blocks = (*blocks, f"and {len(nodes) - len(listed):,} more: --steps lists them all")
+    return Answer(nodes, blocks)
 
 
 @app.command
-def why(step: str, /, *, session: Here) -> Answer:
-    """Say why a step ran or was reused in the newest pipeline run that called it.
+def why(step: str, /, *, run: str | None = None, session: Here) -> Answer:
+    """Say why a step ran or was reused.
 
     Args:
         step: Its name.
+        run: The pipeline run; the newest that called the step if not given.
     """
     with open_workspace(session.uri, create=False) as workspace:
-        reason = workspace.pipelines.why(step)
+        reason = workspace.pipelines.why(step, run and name_of(run, kind="run"))
     return Answer({"step": step, "why": reason}, (reason,))

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from interlock.cli.noun import Here
 from interlock.cli.output import Answer, Table, announce, cell, fields, listing, table
+from interlock.cli.pipeline_progress import progress
 from interlock.core.errors import Conflict, InterlockError, InvalidInput, Refused
 from interlock.core.units import human_seconds
 from interlock.loop.turns import TurnRight
@@ -50,7 +51,7 @@ def run(
     Args:
         target: `FILE.py:NAME`, `MODULE:NAME`, or a YAML file that says which pipeline and with which arguments.
         words: The pipeline's own flags.
-        on: Where its steps run.
+        on: Where its steps run: `inline`, `pool`, `ray`, `dask`, perhaps with a number of workers: `pool:4`.
         quiet: Print nothing but errors.
         arguments: Arguments as a JSON object.
         trigger: The trigger that started this.
@@ -59,7 +60,9 @@ def run(
     given = {**_written(pipeline, declared, arguments), **texts_of_words(pipeline, words)}
     bound = arguments_from_values(pipeline, given)
     with open_workspace(session.uri) as workspace, _alone(workspace, trigger):
-        made = workspace.pipelines.run(pipeline, **bound)
+        pipelines = workspace.pipelines.on(engine) if (engine := on or declared.on) else workspace.pipelines
+        with progress(workspace, pipeline.name, quiet=quiet):
+            made = pipelines.run(pipeline, **bound)
     return Answer(None) if quiet else told(made)
 
 

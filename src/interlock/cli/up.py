@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from interlock.cli.noun import Here
 from interlock.cli.output import announce
+from interlock.server.mlflow_ui import PLACE
 from interlock.server.serve_endpoint import data_plane
 from interlock.server.up import PORT, run_up
 
 
-def up(*, port: int = PORT, host: str = "127.0.0.1", session: Here) -> None:
+def up(*, port: int = PORT, host: str = "127.0.0.1", mlflow_ui: Path | None = None, session: Here) -> None:
     """Start the web page, the API, every endpoint and the loop's triggers, until interrupted.
 
     Args:
         port: Port to listen on; 0 for any free one.
         host: Address to listen on; one beyond this machine needs INTERLOCK_TOKEN.
+        mlflow_ui: Folder of a Python environment with MLflow; its own web interface is then at /mlflow/.
     """
 
     def ready(url: str) -> None:
-        announce({"url": url}, f"Interlock is at {url}  (Ctrl+C stops it)", as_json=session.as_json)
+        words = f"Interlock is at {url}  (Ctrl+C stops it)"
+        found = {"url": url}
+        if mlflow_ui is not None:
+            found["mlflow_ui"] = f"{url}{PLACE}/"
+            words += f"\nMLflow's own interface is at {found['mlflow_ui']}"
+        announce(found, words, as_json=session.as_json)
 
-    run_up(session.uri, host=host, port=port, data_plane=data_plane, on_ready=ready)
+    run_up(session.uri, host=host, port=port, data_plane=data_plane, mlflow_ui=mlflow_ui, on_ready=ready)

@@ -3,6 +3,7 @@
 ```
 InterlockError                      IL500  exit 70
 ├── InvalidInput (ValueError)       IL400  exit 2    a value is of the wrong kind or out of range
+│   ├── WrongType (TypeError)       IL421  exit 2    a call, or a value handed on, is not what was announced
 │   └── SchemaMismatch              IL422  exit 2    a row or table does not fit its signature or schema
 ├── Unauthorised (PermissionError)  IL401  exit 5
 ├── Refused                         IL403  exit 1    a gate or a policy said no
@@ -78,6 +79,12 @@ class SchemaMismatch(InvalidInput):
     """A row or a table does not fit its signature or schema."""
 
     code, http_status, exit_code = "IL422", 422, 2
+
+
+class WrongType(InvalidInput, TypeError):
+    """A call does not fit its function, or a value is not of the type that was announced for it."""
+
+    code, http_status, exit_code = "IL421", 422, 2
 
 
 class Unauthorised(InterlockError, PermissionError):
@@ -162,6 +169,12 @@ class StepFailed(InterlockError, RuntimeError):
     """User code raised while Interlock ran it."""
 
     code, http_status, exit_code = "IL520", 500, 1
+
+
+class Cancelled(InterlockError):
+    """Somebody asked for it to be stopped."""
+
+    code, http_status, exit_code = "IL521", 409, 130
 
 
 def error_types() -> dict[str, type[InterlockError]]:

@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 
 from interlock.core.clock import aware
 from interlock.core.errors import InvalidInput, SchemaMismatch, did_you_mean
+from interlock.data.frames import to_arrow
 
 BROKEN_RULES = "broken_rules"
 """The column of quarantined rows that names the rules they broke, with commas between."""
 
 _ROW = "__row__"
+_PLACE = "__place__"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -35,6 +37,15 @@ class Rule(msgspec.Struct, frozen=True):
     name: str
     columns: tuple[str, ...]
     predicate: str
+
+    def broken_rows(self, frame: Any) -> pa.Table:
+        """Return the rows of a table of any library that break it, each with its place in a first column `row`.
+
+        So a rule can stand in an annotation of a step: `Annotated[pa.Table, not_null("id")]`.
+        """
+        table = to_arrow(frame)
+        bad = check(table.append_column(_PLACE, pa.array(np.arange(table.num_rows))), [self]).bad
+        return bad.select([_PLACE, *table.column_names]).rename_columns(["row", *table.column_names])
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ _LOCAL = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE", "LOAD_CLASSDEREF")
 _ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD")
 _LINE_NAMES = ("__firstlineno__", "__doc__")
 _HAS_DOCSTRING = 0x4000000
+_IMPORTERS = ("import_module", "__import__")
+_CALLS = ("CALL", "CALL_KW", "CALL_FUNCTION", "CALL_METHOD")
+_REFLECTION = frozenset({"__annotations__", "get_annotations", "get_type_hints", "signature"})
+WHOLE = "*"
+"""Stands for the local name of an import of which anything may be used."""
 
 
 class Use(NamedTuple):
@@ -53,6 +58,7 @@ class Reading(NamedTuple):
         globals: Global names it uses.
         locals: Local names it uses, with attributes read from them.
         imports: What it imports while it runs.
+        reflects: Whether it looks at annotations, which otherwise mean nothing.
     """
 
     tokens: tuple[Any, ...]
@@ -60,6 +66,7 @@ class Reading(NamedTuple):
     globals: tuple[Use, ...]
     locals: tuple[Use, ...]
     imports: tuple[Import, ...]
+    reflects: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -84,12 +91,14 @@ def read_code(code: CodeType) -> Reading:
             constants.extend(inner[-1].constants)
         elif one.opcode in dis.hasconst:
             tokens.append((one.opname, len(constants)))
-            constants.append(value)
+            # 3.11 does not resolve the names of keyword arguments itself
+            constants.append(code.co_consts[one.arg] if one.arg is not None else value)
         elif one.opcode in dis.hasjrel or one.opcode in dis.hasjabs:
             tokens.append((one.opname, bisect_left(offsets, value)))
         else:
             tokens.append((one.opname, value if isinstance(value, (str, int, type(None))) else repr(value)))
-    parts = [(_uses(instructions, _GLOBAL), _uses(instructions, _LOCAL), tuple(_imports(instructions)))]
+    imports = (*_imports(instructions), *_imports_by_call(instructions))
+    parts = [(_uses(instructions, _GLOBAL), _uses(instructions, _LOCAL), imports)]
     parts += [(one.globals, one.locals, one.imports) for one in inner]
     return Reading(
         tuple(tokens),
@@ -97,6 +106,7 @@ def read_code(code: CodeType) -> Reading:
         tuple(dict.fromkeys(use for part in parts for use in part[0])),
         tuple(dict.fromkeys(use for part in parts for use in part[1])),
         tuple(dict.fromkeys(one for part in parts for one in part[2])),
+        not _REFLECTION.isdisjoint(code.co_names) or any(one.reflects for one in inner),
     )
 
 
@@ -133,7 +143,8 @@ def _uses(instructions: list[dis.Instruction], kinds: tuple[str, ...]) -> tuple[
             continue
         names = one.argval if isinstance(one.argval, tuple) else (one.argval,)
         found += [Use(name, ()) for name in names[:-1]]
-        found.append(Use(str(names[-1]), tuple(_attributes(instructions, index + 1))))
+        asked = _asked_by_text(instructions, index)
+        found.append(Use(str(names[-1]), (asked,) if asked else tuple(_attributes(instructions, index + 1))))
     return tuple(found)
 
 
@@ -141,6 +152,35 @@ def _attributes(instructions: list[dis.Instruction], index: int) -> Iterator[str
     while index < len(instructions) and instructions[index].opname in _ATTRIBUTE:
         yield str(instructions[index].argval)
         index += 1
+
+
+def _asked_by_text(instructions: list[dis.Instruction], index: int) -> str | None:
+    """Return `name` for the `thing` in `getattr(thing, "name")`."""
+    if not 0 < index < len(instructions) - 1:
+        return None
+    before = next((one for one in reversed(instructions[:index]) if one.opname != "PUSH_NULL"), None)
+    after = instructions[index + 1]
+    if before is None or before.opname not in _GLOBAL or before.argval != "getattr" or after.opname != "LOAD_CONST":
+        return None
+    return after.argval if isinstance(after.argval, str) else None
+
+
+def _imports_by_call(instructions: list[dis.Instruction]) -> Iterator[Import]:
+    """Yield what `importlib.import_module("literal")` and `__import__("literal")` import."""
+    for index, one in enumerate(instructions[:-1]):
+        following = instructions[index + 1]
+        if one.argval not in _IMPORTERS or following.opname != "LOAD_CONST" or not isinstance(following.argval, str):
+            continue
+        name = following.argval
+        level = len(name) - len(name.lstrip("."))
+        call = next((at for at in range(index, len(instructions)) if instructions[at].opname in _CALLS), None)
+        after = instructions[call + 1] if call is not None and call + 1 < len(instructions) else None
+        if after is not None and after.opname in _ATTRIBUTE:
+            yield Import(name[level:], level, str(after.argval), "")
+        elif after is not None and after.opname in ("STORE_FAST", "STORE_DEREF"):
+            yield Import(name[level:], level, None, str(after.argval))
+        else:
+            yield Import(name[level:], level, None, WHOLE)
 
 
 def _imports(instructions: list[dis.Instruction]) -> Iterator[Import]:

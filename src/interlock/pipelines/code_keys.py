@@ -13,25 +13,30 @@ import builtins
 import functools
 import importlib
 import importlib.util
+import re
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from interlock.core.errors import InvalidInput
 from interlock.core.hashing import digest_of_value
 from interlock.core.libraries import distribution_of
-from interlock.pipelines.bytecode import Import, Reading, read_code
+from interlock.pipelines.bytecode import WHOLE, Import, Reading, read_code
 from interlock.pipelines.origins import is_wrapper, origin_of
+from interlock.pipelines.suspects import Suspecting, Suspects
 from interlock.pipelines.value_keys import CODE_TYPES, ValueReader, short
 
 _NOT_MEANING = frozenset(
     {
         "__annotate__",
         "__annotate_func__",
+        "__annotations__",
         "__annotations_cache__",
         "__dataclass_fields__",
         "__dataclass_params__",
@@ -45,9 +50,14 @@ _NOT_MEANING = frozenset(
         "_abc_impl",
     }
 )
+_LOCAL = "<locals>"
+_NAME = re.compile(r"[^\W\d]\w*")
+_FOLLOWED = (*CODE_TYPES, dict, list, tuple, set, frozenset, str, int, float, bool, type(None))
+"""What is read of the closure of a function that a library made; what else it holds is its own affair."""
 _DESCRIPTORS = (GetSetDescriptorType, MemberDescriptorType)
 _MISSING = "missing"
 _absent = object()
+_suspects: WeakKeyDictionary[FunctionType, Suspects] = WeakKeyDictionary()
 
 
 class CodeKey(msgspec.Struct, frozen=True):
@@ -57,11 +67,15 @@ class CodeKey(msgspec.Struct, frozen=True):
         symbols: Dotted name of each function, class, constant, default and closed-over value, to its kind and hash.
         libraries: Distribution to version, and `python` to its minor version.
         shown: Short readable values of the constants among the symbols.
+        places: Where functions and classes are written: `features.py:12`.
+        suspects: What may make the result depend on more than this.
     """
 
     symbols: dict[str, str]
     libraries: dict[str, str]
     shown: dict[str, str]
+    places: dict[str, str] = {}
+    suspects: Suspects = Suspects()
 
 
 def code_key(root: Any) -> CodeKey:
@@ -72,7 +86,17 @@ def code_key(root: Any) -> CodeKey:
     walk = _Walk(project=_module_of(root).partition(".")[0])
     walk.visit(root)
     walk.finish()
-    return CodeKey(walk.symbols, dict(sorted(walk.libraries.items())), walk.shown)
+    suspects = walk.suspecting.gathered()
+    if isinstance(root, FunctionType):
+        _suspects[root] = suspects
+    libraries = dict(sorted(walk.libraries.items()))
+    return CodeKey(walk.symbols, libraries, walk.shown, walk.places, suspects)
+
+
+def suspects_of(root: Any) -> Suspects:
+    """Return what to look at while a function runs, as its code was when last read in this process."""
+    found = _suspects.get(root)
+    return code_key(root).suspects if found is None else found
 
 
 def content_id(value: Any) -> str:
@@ -105,6 +129,9 @@ class _Walk:
         self.symbols: dict[str, str] = {}
         self.libraries = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
         self.shown: dict[str, str] = {}
+        self.places: dict[str, str] = {}
+        self.suspecting = Suspecting()
+        self._reflects = False
         self._project = project
         self._names: dict[int, str] = {}
         self._taken: set[str] = set()
@@ -122,6 +149,9 @@ class _Walk:
                 self._read_module(name, piece)
             else:
                 self._read_class(name, piece)
+        if self._reflects:  # some of the code looks at annotations, so they mean something
+            written = {self._names[id(piece)]: repr(getattr(piece, "__annotations__", None)) for piece in self._kept}
+            self.symbols["annotations"] = "annotations:" + digest_of_value(written)
 
     def visit(self, piece: Any) -> str:
         """Name a function, class, module or wrapper."""
@@ -135,7 +165,8 @@ class _Walk:
     def _enter(self, name: str, module: str, piece: Any) -> str:
         if self._origin(module) != "project" or isinstance(piece, BuiltinFunctionType):
             self._note_library(module)
-            return name
+            if not isinstance(piece, FunctionType) or not piece.__closure__ or _LOCAL not in piece.__qualname__:
+                return name
         known = self._names.get(id(piece))
         if known is not None:
             return known
@@ -163,7 +194,12 @@ class _Walk:
         home = function.__globals__.get("__name__", "?")
         if self._origin(home) != "project":  # a library's wrapper around a function of the project
             self._note_library(home)
-            reading = Reading((home,), (), (), reading.locals, ())
+            reading = Reading((home, function.__qualname__), (), (), reading.locals, (), reflects=False)
+            self._reflects |= self._origin(home) == "library" and hasattr(function, "__wrapped__")
+        else:
+            self.places[name] = f"{PurePath(function.__code__.co_filename).name}:{function.__code__.co_firstlineno}"
+            self.suspecting.look(name, function, reading)
+            self._reflects |= reading.reflects
         uses = {
             ".".join((use.name, *use.chain)): self._global(function, use.name, use.chain) for use in reading.globals
         }
@@ -191,7 +227,8 @@ class _Walk:
                 value = cell.cell_contents
             except ValueError:  # the cell is filled only after the function that shares it was made
                 continue
-            found.update(self._bound(f"{name}[{variable}]", variable, value, reading))
+            if self._origin(function.__module__ or "") == "project" or isinstance(value, _FOLLOWED):
+                found.update(self._bound(f"{name}[{variable}]", variable, value, reading))
         return found
 
     def _import(self, function: FunctionType, one: Import, reading: Reading) -> str:
@@ -210,6 +247,8 @@ class _Walk:
         except ImportError:
             return _MISSING
         label = f"{module}.{one.name}" if one.name else module
+        if one.bound == WHOLE:
+            return self._symbol(label, value)
         return ",".join(sorted(self._bound(label, one.bound, value, reading).values()))
 
     def _bound(self, label: str, variable: str, value: Any, reading: Reading) -> dict[str, str]:
@@ -242,6 +281,7 @@ class _Walk:
         if label not in self.symbols:
             self.symbols[label] = f"{kind}:{self._token(value)}"
             self.shown[label] = short(value)
+            self.suspecting.constant(value)
 
     def _token(self, value: Any) -> str:
         try:
@@ -259,8 +299,34 @@ class _Walk:
                 members[attribute] = ",".join([type(value).__name__, *map(self.visit, functions)])
             else:
                 members[attribute] = self._token(value)
+        members.update(self._declared(cls))
         ancestors = [self.visit(base) for base in cls.__bases__] + [self.visit(type(cls))]
         self.symbols[name] = "class:" + digest_of_value([members, ancestors])
+
+    def _declared(self, cls: type) -> dict[str, str]:
+        """Return what libraries make of a class's fields; of a plain class annotations mean nothing."""
+        found = {}
+        if issubclass(cls, msgspec.Struct):
+            found["defaults"] = self._token(list(cls.__struct_defaults__))
+            config = cls.__struct_config__
+            chosen = {name: getattr(config, name) for name in dir(config) if not name.startswith("_")}
+            found["config"] = self._token([chosen, list(cls.__struct_encode_fields__)])
+        for field in vars(cls).get("__dataclass_fields__", {}).values():
+            if field.metadata:
+                found[f"metadata of {field.name}"] = self._token(dict(field.metadata))
+        makers = [type(cls), *cls.__mro__[1:]]
+        if any(self._origin(_module_of(maker)) == "library" for maker in makers) or hasattr(cls, "__attrs_attrs__"):
+            written = vars(cls).get("__annotations__", {})
+            found["annotations"] = self._token([[name, self._annotation(cls, one)] for name, one in written.items()])
+        return found
+
+    def _annotation(self, cls: type, annotation: Any) -> Any:
+        """Return an annotation; one written as a text brings the classes of the project that it names."""
+        if not isinstance(annotation, str):
+            return annotation
+        space = vars(sys.modules.get(cls.__module__, builtins))
+        named = [space.get(name) for name in _NAME.findall(annotation)]
+        return [annotation, *(self.visit(one) for one in named if isinstance(one, type))]
 
     def _read_module(self, name: str, module: ModuleType) -> None:
         uses = {}

@@ -28,7 +28,8 @@ def input_edges(arguments: Mapping[str, Any], run_ref: str) -> list[Edge]:
         for lazy in lazies_in(value):
             node = node_of(lazy)
             if node is not None and node.record is not None:
-                sources[artifact_ref(node.record.output)] = None
+                part = node.parts.get(lazy._field)
+                sources[artifact_ref(part.digest if part else node.record.output)] = None
     return [Edge(source, run_ref, "used") for source in sources]
 
 

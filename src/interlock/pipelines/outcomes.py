@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from interlock.ports.run_store import Run
+from interlock.ports.step_cache import GraphNode
 
 STEPS_FILE = "steps.json"
 """Path of the artifact of a pipeline's run that holds its outcomes."""
@@ -23,6 +24,7 @@ class StepOutcome(msgspec.Struct, frozen=True):
         duration_s: How long the execution took, now or then.
         run_id: Id of the run that executed it, now or then; empty if none did.
         error: Why it failed or was not run, if so.
+        path: Its name, after those of the pipelines inside the running one that it was called from.
     """
 
     step: str
@@ -32,6 +34,7 @@ class StepOutcome(msgspec.Struct, frozen=True):
     duration_s: float
     run_id: str
     error: str | None = None
+    path: str = ""
 
     @property
     def executed(self) -> bool:
@@ -61,3 +64,17 @@ class PipelineRun(msgspec.Struct, frozen=True):
     def executed(self) -> int:
         """How many step calls were executed."""
         return sum(outcome.executed for outcome in self.steps)
+
+
+def outcome_of(node: GraphNode) -> StepOutcome:
+    """Return what became of a node of a graph."""
+    return StepOutcome(
+        step=node.step,
+        key=node.key,
+        reused=node.status == "reused",
+        reason=node.reason,
+        duration_s=node.duration_s,
+        run_id=node.run,
+        error=node.error,
+        path=node.group + node.step,
+    )

@@ -54,7 +54,7 @@ class Planner:
         code, digest = self._code(step)
         inputs = {name: _input_id(step, name, value) for name, value in arguments.items()}
         shown = {INPUT + name: text for name, value in arguments.items() if (text := short(value))}
-        key = digest_of_value([_FORMAT, step.full_name, digest, inputs])
+        key = digest_of_value([_FORMAT, step.full_name, digest, inputs, *_more(step)])
         return Plan(key, code, inputs, {**code.shown, **shown})
 
     def reason(self, step: Step[..., Any], plan: Plan) -> str:
@@ -64,13 +64,24 @@ class Planner:
             history = self._histories[step.full_name] = self._cache.history(step.full_name, limit=_HISTORY)
         if not step.cache:
             return "ran: marked cache=False"
-        return reason_to_run(plan.code.symbols, plan.inputs, plan.code.libraries, plan.shown, history)
+        code = plan.code
+        return reason_to_run(code.symbols, plan.inputs, code.libraries, plan.shown, history, code.places)
+
+    def expected_s(self, step: Step[..., Any]) -> float | None:
+        """Return how long a step took when it last ran, as far as `reason` was asked about it; None if it never did."""
+        history = self._histories.get(step.full_name)
+        return history[0].duration_s if history else None
 
     def _code(self, step: Step[..., Any]) -> tuple[CodeKey, str]:
         if step not in self._codes:
             code = code_key(step.__wrapped__)
             self._codes[step] = (code, digest_of_value([code.symbols, code.libraries]))
         return self._codes[step]
+
+
+def _more(step: Step[..., Any]) -> list[Any]:
+    """Return what the key of a step depends on besides, if anything: its salt, its environment, its checks."""
+    return [content_id(step.key_parts)] if step.key_parts else []
 
 
 def _input_id(step: Step[..., Any], name: str, value: Any) -> str:

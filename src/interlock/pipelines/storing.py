@@ -10,23 +10,30 @@ from __future__ import annotations
 import hmac
 import io
 import pickle
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 from blake3 import blake3
 
 from interlock.core.errors import Corrupt, InvalidInput
 from interlock.core.hashing import digest_of_value
+from interlock.core.loaded import loaded
 from interlock.pipelines.code_keys import code_key
 from interlock.pipelines.origins import origin_of
+from interlock.ports.artifact_store import Blob
 
-Form = Literal["arrow", "npy", "msgpack", "pickle"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Form = Literal["arrow", "npy", "msgpack", "pickle", "parts"]
 
 _SEAL_CONTEXT = "interlock 2026-01-01 sealed step outputs"
 _SEAL_BYTES = 32
 _LARGEST_INT = 2**63 - 1
+_DEEPEST = 8
+_MOST_PARTS = 1000
 _UNPICKLABLE = (TypeError, AttributeError, pickle.PicklingError, ValueError, RecursionError)
 
 
@@ -42,15 +49,33 @@ class Stored(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+class Kept(Stored, frozen=True):
+    """An output that is in the store already, its bytes not at hand.
+
+    Args:
+        form: How it is written.
+        payload: Nothing.
+        blob: Where it is.
+    """
+
+    blob: Blob
+
+
+def keep(stored: Stored, put: Callable[[bytes], Blob], secret: bytes) -> Blob:
+    """Store an output, sealed, unless it is stored already; return where it is."""
+    return stored.blob if isinstance(stored, Kept) else put(seal(stored, secret))
+
+
 def encode(value: Any) -> Stored:
     """Write a value in the plainest form that gives it back exactly.
 
     Raises:
         InvalidInput: It cannot be written, not even as a pickle.
     """
-    if type(value) is pa.Table:
+    pa, np = loaded("pyarrow"), loaded("numpy")
+    if pa is not None and type(value) is pa.Table:
         return Stored("arrow", _table_bytes(value))
-    if type(value) is np.ndarray and not value.dtype.hasobject:
+    if np is not None and type(value) is np.ndarray and not value.dtype.hasobject:
         sink = io.BytesIO()
         np.save(sink, value, allow_pickle=False)
         return Stored("npy", sink.getvalue())
@@ -65,8 +90,12 @@ def encode(value: Any) -> Stored:
 def decode(stored: Stored) -> Any:
     """Read a value back; each call makes a new one, so that no step sees what another did to it."""
     if stored.form == "arrow":
+        import pyarrow as pa
+
         return pa.ipc.open_stream(pa.py_buffer(stored.payload)).read_all()
     if stored.form == "npy":
+        import numpy as np
+
         return np.load(io.BytesIO(stored.payload), allow_pickle=False)
     if stored.form == "msgpack":
         return msgspec.msgpack.decode(stored.payload)
@@ -87,7 +116,7 @@ def unseal(form: str, data: bytes, secret: bytes) -> Stored:
     Raises:
         Corrupt: A pickle that this workspace did not sign.
     """
-    if form in ("arrow", "npy", "msgpack"):
+    if form in ("arrow", "npy", "msgpack", "parts"):
         return Stored(form, data)  # type: ignore[arg-type]  # narrowed by the line above
     signature, payload = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
     if form != "pickle" or not hmac.compare_digest(signature, _signature(payload, secret)):
@@ -105,6 +134,8 @@ def _signature(payload: bytes, secret: bytes) -> bytes:
 
 
 def _table_bytes(table: pa.Table) -> bytes:
+    import pyarrow as pa
+
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table.unify_dictionaries().combine_chunks())
@@ -149,12 +180,43 @@ def _pickled(value: Any) -> bytes:
     try:
         pickler.dump(value)
     except _UNPICKLABLE as error:
+        where, culprit = _culprit(value)
         raise InvalidInput(
-            f"a {type(value).__module__}.{type(value).__qualname__} cannot be stored",
+            f"a {_named(value)} cannot be stored" + (f": {where} is a {_named(culprit)}" if where else ""),
             why=f"it is neither a table, an array nor plain values, and pickling it says: {error}",
-            fix="return data from the step, or mark it @step(cache=False)",
+            fix=f"return it without {where}, or what it was made from" if where else "return data from the step",
         ) from error
     header = msgspec.msgpack.encode(
         {name: digest_of_value(code_key(piece).symbols) for name, piece in sorted(pickler.code.items())}
     )
     return len(header).to_bytes(4, "big") + header + sink.getvalue()
+
+
+def _culprit(value: Any, depth: int = 0) -> tuple[str, Any]:
+    """Return where in a value lies the innermost thing that cannot be pickled, as in `["model"].lock`, and it."""
+    if depth < _DEEPEST:
+        for where, part in _parts_of(value):
+            if not _can_be_pickled(part):
+                further, culprit = _culprit(part, depth + 1)
+                return where + further, culprit
+    return "", value
+
+
+def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", part) for key, part in islice(value.items(), _MOST_PARTS))
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{place}]", part) for place, part in enumerate(value[:_MOST_PARTS]))
+    yield from ((f".{name}", part) for name, part in list(getattr(value, "__dict__", {}).items())[:_MOST_PARTS])
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        pickle.dumps(value, protocol=5)
+    except _UNPICKLABLE:
+        return False
+    return True
+
+
+def _named(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -19,17 +19,20 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
 from pickle import PickleError
-from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, NamedTuple
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 from blake3 import blake3
 
 from interlock.core.errors import InvalidInput
+from interlock.core.loaded import is_array, is_arrow, loaded
 from interlock.pipelines.origins import is_wrapper
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 _LITERAL_BYTES = 64
 CODE_TYPES = (FunctionType, BuiltinFunctionType, type, ModuleType)
@@ -85,6 +88,10 @@ class ValueReader:
             return _pack("dict", b"".join(sorted(self._each(value, value.items()))))
         if kind in (set, frozenset):
             return _pack(kind.__name__, b"".join(sorted(self._each(value, value))))
+        if kind is memoryview:
+            return _pack("memoryview", self.token((value.format, value.shape)) + blake3(value.tobytes()).digest())
+        if kind is MappingProxyType:
+            return _pack("mappingproxy", self.token(dict(value)))
         if kind is Known:
             return _pack("known", value.id.encode())
         if isinstance(value, CODE_TYPES) or is_wrapper(value):
@@ -101,6 +108,9 @@ class ValueReader:
             self._open.pop()
 
     def _array(self, value: Any) -> bytes | None:
+        np = loaded("numpy")
+        if np is None:
+            return None
         if isinstance(value, np.generic):
             return _pack("scalar", self.token(_dtype(value.dtype)) + value.tobytes())
         if type(value) is not np.ndarray:
@@ -112,29 +122,64 @@ class ValueReader:
         return _pack("array", head + blake3(content.data).digest())
 
     def _frame(self, value: Any) -> bytes | None:
-        if isinstance(value, pa.Table):
+        pa = loaded("pyarrow")
+        if pa is not None and isinstance(value, pa.Table):
             return _pack("table", table_digest(value))
-        if isinstance(value, pa.RecordBatch):
+        if pa is not None and isinstance(value, pa.RecordBatch):
             return _pack("batch", table_digest(pa.Table.from_batches([value])))
-        if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        if pa is not None and isinstance(value, (pa.Array, pa.ChunkedArray)):
             return _pack("column", table_digest(pa.table({"": value})))
         pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
         if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
             return self._pandas(value)
         if polars is not None and isinstance(value, (polars.DataFrame, polars.Series)):
             frame = value if isinstance(value, polars.DataFrame) else value.to_frame()
-            return _pack(f"polars.{type(value).__name__}", table_digest(frame.to_arrow()))
+            types = self.token([repr(dtype) for dtype in frame.dtypes])
+            return _pack(f"polars.{type(value).__name__}", types + table_digest(frame.to_arrow()))
+        if polars is not None and isinstance(value, polars.LazyFrame):
+            raise InvalidInput(
+                "a polars LazyFrame cannot be identified by its content",
+                why="it is a query, and what it reads may change under it",
+                fix="pass frame.collect(), or scan the file inside the step",
+            )
         return None
 
     def _pandas(self, value: Any) -> bytes | None:
+        import pyarrow as pa
+
         frame = value if value.ndim == 2 else value.to_frame()
+        index = frame.index.to_frame(index=False)
+        labels = (list(frame.columns), list(frame.columns.names), list(frame.index.names))
+        types = [[str(dtype) for dtype in one.dtypes] for one in (frame, index)]
+        head = self.token((labels, types, dict(value.attrs)))
         try:
-            table = pa.Table.from_pandas(frame, preserve_index=True).replace_schema_metadata(None)
+            return _pack(f"pandas.{type(value).__name__}", head + self._columns(frame) + self._columns(index))
         except (pa.ArrowException, ValueError, TypeError):
             return None
-        labels = (list(frame.columns), list(frame.columns.names), list(frame.index.names))
-        types = [str(dtype) for dtype in frame.dtypes]
-        return _pack(f"pandas.{type(value).__name__}", self.token((labels, types)) + table_digest(table))
+
+    def _columns(self, frame: Any) -> bytes:
+        """Read columns by Arrow, but columns of objects one by one: Arrow takes None and NaN, or 1 and 1.0, as one."""
+        import pyarrow as pa
+
+        places = [place for place, dtype in enumerate(frame.dtypes) if dtype.kind != "O" or dtype.name != "object"]
+        plain = frame.iloc[:, places].set_axis([str(place) for place in places], axis=1)
+        table = pa.Table.from_pandas(plain, preserve_index=False).replace_schema_metadata(None)
+        others = [frame.iloc[:, place] for place in range(frame.shape[1]) if place not in places]
+        return table_digest(table) + b"".join(self._objects(column) for column in others)
+
+    def _objects(self, column: Any) -> bytes:
+        import pyarrow as pa
+
+        pandas = sys.modules["pandas"]
+        values = column.to_numpy(dtype=object)
+        missing = values[pandas.isna(column).to_numpy()]
+        if pandas.api.types.infer_dtype(values, skipna=True) != "string":
+            return _pack("objects", b"".join(self._each(column, values.tolist())))
+        kinds = [type(one).__name__ for one in missing]
+        texts = pa.array(values, pa.large_string(), from_pandas=True)
+        return _pack(
+            "texts", self.token(kinds[:1] if len(set(kinds)) == 1 else kinds) + table_digest(pa.table({"": texts}))
+        )
 
     def _record(self, value: Any) -> bytes:
         kind = type(value)
@@ -176,6 +221,8 @@ def table_digest(table: pa.Table) -> bytes:
 
     Cost: one copy of the table where it has more than one chunk, and of columns with missing values.
     """
+    import pyarrow as pa
+
     sink = _HashingSink()
     whole = table.unify_dictionaries().combine_chunks()
     for place, column in enumerate(whole.columns):
@@ -203,9 +250,9 @@ class _HashingSink(io.RawIOBase):
 
 def short(value: Any, *, limit: int = 60) -> str:
     """Write a value in a few characters, for people."""
-    if isinstance(value, pa.Table):
+    if is_arrow(value, "Table"):
         return f"table {value.num_rows} × {value.num_columns}"
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return f"array {value.dtype} {'×'.join(map(str, value.shape))}"
     if isinstance(value, Known):
         return ""
@@ -224,6 +271,8 @@ def _pack(tag: str, payload: bytes) -> bytes:
 
 
 def _dtype(dtype: np.dtype[Any]) -> str:
+    import numpy as np
+
     return repr(np.lib.format.dtype_to_descr(dtype))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -50,6 +50,10 @@ class ArtifactStore(Protocol):
         """Store some bytes."""
 
     @abstractmethod
+    def put_many(self, contents: Sequence[bytes]) -> list[Blob]:
+        """Store several contents, together where that costs less; of a failure some may have been stored."""
+
+    @abstractmethod
     def put_stream(self, chunks: Iterator[bytes]) -> Blob:
         """Store a content that does not fit in memory."""
 
@@ -64,6 +68,10 @@ class ArtifactStore(Protocol):
     @abstractmethod
     def find(self, digest: str) -> Blob | None:
         """Return what is known of a digest, or None."""
+
+    @abstractmethod
+    def find_many(self, digests: Sequence[str]) -> list[Blob]:
+        """Return what is known of those digests that are stored, in no order."""
 
     @abstractmethod
     def blobs(self, *, after: str = "", limit: int = 1000) -> list[Blob]:
@@ -85,3 +93,12 @@ class SupportsLocalPath(Protocol):
     @abstractmethod
     def local_path(self, digest: str) -> Path | None:
         """Return the file that holds exactly this content, or None where it is packed with others."""
+
+
+@runtime_checkable
+class OpensElsewhere(Protocol):
+    """An artifact store that other processes, perhaps on other machines, can open too."""
+
+    @abstractmethod
+    def opener(self) -> Callable[[], ArtifactStore]:
+        """Return what opens it in another process, and can be pickled to get there."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from interlock.core.clock import Clock
 from interlock.core.errors import NotFound
+from interlock.core.sealing import Seal
 from interlock.loop.stations import Station
 from interlock.loop.tracing import Trace
 from interlock.ports.shared_commit import SharedCommit
@@ -15,11 +16,13 @@ from interlock.ports.stores import Stores
 from interlock.server.api import VIEWS
 from interlock.server.downloads import download_route
 from interlock.server.events import EventStreams
+from interlock.server.frames import frame_routes
 from interlock.server.guard import Guard
 from interlock.server.http import Answer, AsgiApp, Receive, Request, Scope, Send, json_response
 from interlock.server.limits import Limits
 from interlock.server.mlflow.surface import ERROR_SHAPES, mlflow_routes
 from interlock.server.mlflow.wire import Ground
+from interlock.server.mlflow_ui import PLACE, MlflowUi
 from interlock.server.openapi import openapi_route
 from interlock.server.router import TAIL, Mount, Route, Router
 from interlock.server.stores_api import StoresApi
@@ -49,6 +52,11 @@ class OpenWorkspace(Protocol):
     @property
     def clock(self) -> Clock:
         """What tells the time."""
+        ...
+
+    @property
+    def seal(self) -> Seal:
+        """What seals the secrets that users hand in."""
         ...
 
 
@@ -91,6 +99,7 @@ def create_app(
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     ui_folder: Path = DIST,
     commits: SharedCommit | None = None,
+    mlflow_ui: Path | None = None,
 ) -> App:
     """Build the application over an open workspace; it does not close the workspace.
 
@@ -105,6 +114,7 @@ def create_app(
         limits: What a request may bring.
         ui_folder: Where the web interface was built.
         commits: What commits the writes of several calls together, if the workspace can.
+        mlflow_ui: Where MLflow's own web interface was built, if it is to be shown too.
     """
     workers = Workers(commits=commits)
     events = EventStreams(workspace.stores.journal, workers)
@@ -116,12 +126,18 @@ def create_app(
             *(view_route(view, source, workers) for view in VIEWS),
             events.route(),
             download_route(workspace.stores.artifacts, workers),
+            *frame_routes(),
             *StoresApi(workspace.stores, workers).routes(),
-            *mlflow_routes(Ground(stores=workspace.stores, clock=workspace.clock, workers=workers)),
+            *mlflow_routes(
+                Ground(stores=workspace.stores, clock=workspace.clock, workers=workers, seal=workspace.seal)
+            ),
             Route(method="GET", path=f"/api/{TAIL}", access="api", handler=_nothing),
             UiFiles(ui_folder).route(),
         ),
-        mounts=_mounts(data_plane) if data_plane is not None else (),
+        mounts=(
+            *(_mounts(data_plane) if data_plane is not None else ()),
+            *(_mlflow_ui(mlflow_ui, lambda *call: router(*call), workers) if mlflow_ui is not None else ()),
+        ),
         guard=Guard(host=host, token=token, allowed_hosts=allowed_hosts, limits=limits),
         limits=limits,
         shapes=ERROR_SHAPES,
@@ -134,6 +150,11 @@ def _mounts(data_plane: AsgiApp) -> tuple[Mount, ...]:
         *(Mount(path=path, access="open", app=data_plane) for path in PROBES),
         *(Mount(path=path, access="data", app=data_plane) for path in DATA_PATHS),
     )
+
+
+def _mlflow_ui(build: Path, api: AsgiApp, workers: Workers) -> tuple[Mount, ...]:
+    # open as our own pages are: the files are public, and each call is admitted by the route it reaches
+    return (Mount(path=PLACE, access="open", app=MlflowUi(build, api=api, workers=workers)),)
 
 
 async def _healthz(request: Request) -> Answer:

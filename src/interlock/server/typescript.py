@@ -14,7 +14,7 @@ from msgspec import inspect as shapes
 
 from interlock.loop.stations import Station
 from interlock.loop.tracing import Trace
-from interlock.server import views
+from interlock.server import pipeline_views, views
 
 HEADER = """// Written by `python -m interlock.server.typescript`; do not edit.
 // Times are ISO 8601 strings in UTC. A measured number that is NaN or infinite arrives as null.
@@ -46,11 +46,12 @@ def declarations(records: list[type]) -> str:
 
 
 def view_records() -> list[type]:
-    """Return the records that the views answer with: those of `views.py`, and what it shows of others as they are."""
-    homes = (views.__name__, *(one.__module__ for one in (Station, Trace, *_SHOWN)))
+    """Return the records that the views answer with: those of the views' modules, and what they show of others."""
+    homes = (views.__name__, pipeline_views.__name__, *(one.__module__ for one in (Station, Trace, *_SHOWN)))
     return [
         value
-        for value in vars(views).values()
+        for home in (views, pipeline_views)
+        for value in vars(home).values()
         if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ in homes
     ]
 

@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 
 from interlock.loop.stations import stations
 from interlock.loop.tracing import trace
 from interlock.server.app import create_app
 from interlock.server.http import AsgiApp
 from interlock.server.mlflow.webhook_topics import LANGUAGE
+from interlock.server.mlflow_ui import find_build
 from interlock.server.scheduler import Scheduler, Tick
 from interlock.server.serve import address, listen, serve
 from interlock.server.turning import LoopTurner
@@ -29,6 +31,7 @@ def run_up(
     host: str = "127.0.0.1",
     port: int = PORT,
     data_plane: Callable[[Workspace], AbstractContextManager[AsgiApp]] | None = None,
+    mlflow_ui: Path | None = None,
     environ: Mapping[str, str] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -41,6 +44,7 @@ def run_up(
         host: Address to listen on; one beyond this machine needs `INTERLOCK_TOKEN`.
         port: Port to listen on; 0 for any free one.
         data_plane: Opens what answers predictions, and closes it before the workspace.
+        mlflow_ui: Where the user's own MLflow is installed, to show its web interface at `/mlflow/`.
         environ: The environment, where that is not the process's: `INTERLOCK_TOKEN` is what callers must show,
             `INTERLOCK_ALLOWED_HOSTS` are further names of the server, separated by commas;
             `INTERLOCK_PRIVATE_WEBHOOKS=1` lets webhooks reach private addresses.
@@ -49,7 +53,9 @@ def run_up(
     Raises:
         PortTaken: Another process listens there.
         Refused: The address reaches beyond this machine, and there is no token.
+        NotFound: No web interface of MLflow is there.
     """
+    build = find_build(mlflow_ui) if mlflow_ui is not None else None
     env = os.environ if environ is None else environ
     token = env.get("INTERLOCK_TOKEN", "").strip() or None
     names = [name.strip() for name in env.get("INTERLOCK_ALLOWED_HOSTS", "").split(",") if name.strip()]
@@ -66,6 +72,7 @@ def run_up(
             token=token,
             allowed_hosts=names,
             commits=workspace.commits,
+            mlflow_ui=build,
         )
         exits.callback(app.close)
         webhooks = WebhookDelivery(workspace.stores, LANGUAGE, private=private_allowed(env), clock=workspace.clock)

@@ -114,6 +114,21 @@ class ArtifactStoreContract(Contract):
         assert len(stores.artifacts.blobs()) == 10
         assert stores.artifacts.check() == []
 
+    def test_many_are_put_and_found_at_once(self, stores: Stores) -> None:
+        contents = [SMALL, b"", LARGE, SMALL, *(f"{n}".encode() for n in range(1200))]
+        stores.artifacts.put(b"7")
+        blobs = stores.artifacts.put_many(contents)
+        assert [(blob.digest, blob.size_bytes) for blob in blobs] == [(digest_of(one), len(one)) for one in contents]
+        assert [stores.artifacts.get(blob.digest) for blob in blobs[:20]] == contents[:20]
+        found = stores.artifacts.find_many([blob.digest for blob in blobs] + [UNKNOWN])
+        assert {blob.digest for blob in found} == {blob.digest for blob in blobs}
+        assert len(found) == len(set(found)) == len(stores.artifacts.blobs(limit=5000))
+        assert stores.artifacts.put_many([]) == stores.artifacts.find_many([]) == []
+        assert stores.artifacts.put_many([b"7"]) == [stores.artifacts.find(digest_of(b"7"))]
+        with pytest.raises(InvalidInput):
+            stores.artifacts.find_many(["b3:0"])
+        assert stores.artifacts.check() == []
+
     def test_a_healthy_store_has_no_damage(self, stores: Stores) -> None:
         assert stores.artifacts.check() == []
         stores.artifacts.put(SMALL)
@@ -138,6 +153,7 @@ _digests = st.one_of(_contents.map(digest_of), st.just(UNKNOWN), st.just("b3:0")
 
 ARTIFACT_STORE_PLAYS: Plays = {
     "put": st.fixed_dictionaries({"data": _contents}),
+    "put_many": st.fixed_dictionaries({"contents": st.lists(_contents, max_size=3)}),
     "get": st.fixed_dictionaries({"digest": _digests}),
     "find": st.fixed_dictionaries({"digest": _digests}),
     "delete": st.fixed_dictionaries({"digest": _digests}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from interlock.core.errors import InvalidInput
 from interlock.core.hashing import digest_of
-from interlock.ports.step_cache import StepRecord
+from interlock.ports.step_cache import StepRecord, Touched
 from interlock.ports.stores import Stores
 from interlock.testing.contract import Contract
 from interlock.testing.machine import Plays
@@ -46,6 +46,13 @@ class StepCacheContract(Contract):
         assert stores.steps.put(record) == record
         assert stores.steps.find("k") == record
 
+    def test_what_a_step_touched_is_kept(self, stores: Stores) -> None:
+        touched = (Touched("file:data/x.csv", "b3:1", "7 120 1 1"), Touched("env:RATE", "absent"))
+        record = step_record("k", touched=touched, doubts=("clock: time.time in flights.train (flights.py:9)",))
+        assert stores.steps.put(record) == record
+        assert stores.steps.find("k") == record
+        assert stores.steps.history("flights.train") == [record]
+
     def test_the_first_record_of_a_key_stands(self, stores: Stores) -> None:
         first = stores.steps.put(step_record("k"))
         assert stores.steps.put(step_record("k", minutes=5, output="b3:other")) == first
@@ -75,6 +82,13 @@ class StepCacheContract(Contract):
             standing = list(pool.map(stores.steps.put, records))
         assert len({record.output for record in standing}) == 1
 
+    def test_many_are_found_at_once(self, stores: Stores) -> None:
+        records = {key: stores.steps.put(step_record(key)) for key in ("a", "b", "c")}
+        found = stores.steps.find_many(["a", "none", "c", "a"])
+        assert sorted(found, key=lambda record: record.key) == [records["a"], records["c"]]
+        assert stores.steps.find_many([]) == []
+        assert len(stores.steps.find_many([f"k{n}" for n in range(1200)] + ["b"])) == 1
+
     def test_a_naive_time_is_refused(self, stores: Stores) -> None:
         with pytest.raises(InvalidInput):
             stores.steps.put(step_record("k", created_at=NOON.replace(tzinfo=None)))
@@ -93,6 +107,7 @@ STEP_CACHE_PLAYS: Plays = {
             )
         }
     ),
+    "find_many": st.fixed_dictionaries({"keys": st.lists(_keys, max_size=1)}),
     "history": st.fixed_dictionaries({"step": _steps}, optional={"limit": st.integers(1, 2)}),
     "delete": st.fixed_dictionaries({"key": _keys}),
 }

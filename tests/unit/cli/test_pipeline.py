@@ -147,3 +147,33 @@ def test_runs_of_one_schedule_do_not_overlap(typed: Callable[..., tuple[int, Any
         assert code == 4 and "still goes on" in said["error"]["what"]
         assert workspace.stores.journal.events(kinds=["trigger.skipped"])
     assert typed("run", "cli_jobs.py:bare", "--trigger", "t")[0] == 0
+
+
+def runs(typed: Callable[..., tuple[int, Any]]) -> list[str]:
+    return [one["id"] for one in typed("list")[1]]
+
+
+def test_a_failed_run_is_shown_debugged_and_resumed(typed: Callable[..., tuple[int, Any]], tmp_path: Path) -> None:
+    assert typed("run", "cli_jobs.py:nightly", "--day", "2026-01-13")[0] == 1
+    (run,) = runs(typed)
+    text = typed("show", run, as_json=False)[1]
+    assert "✗ load" in text and "no data on the thirteenth" in typed("debug", "load", "--run", run, as_json=False)[1]
+    assert typed("resume", run)[0] == 1
+    (tmp_path / "cli_jobs.py").write_text(CODE.replace("== 13", "== 14"))
+    code, said = typed("resume", f"run:{run}")
+    assert (code, said["value"]) == (0, "13")
+    newest = runs(typed)[0]
+    assert typed("debug", "scale", "--run", newest)[1]["value"] == "13.0"
+    assert "scale" in typed("diff", run, newest, as_json=False)[1]
+    assert "every step" in typed("diff", newest, newest, as_json=False)[1]
+    assert typed("why", "load", "--run", newest)[1]["step"] == "load"
+    assert typed("cancel", newest, as_json=False)[0] == 4
+
+
+def test_many_steps_are_listed_on_request(typed: Callable[..., tuple[int, Any]]) -> None:
+    alphas = ",".join(str(number) for number in range(120))
+    typed("run", "cli_jobs.py:nightly", "--day", "2026-01-12", "--alphas", alphas, "--quiet", as_json=False)
+    (run,) = runs(typed)
+    text = typed("show", run, as_json=False)[1]
+    assert "scale × 120" in text and "and 21 more" in text
+    assert "more: --steps" not in typed("show", run, "--steps", as_json=False)[1]

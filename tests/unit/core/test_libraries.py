@@ -35,6 +35,34 @@ def test_the_environment_is_scanned_only_for_installed_modules(monkeypatch: pyte
     assert distribution_of("made_up_project") is None
 
 
+def test_files_say_whose_a_module_is() -> None:
+    owners = libraries._owners()
+    assert owners["numpy"] == ["numpy"]
+    assert owners["sklearn"] == ["scikit-learn"]
+    slowly = libraries._slowly_found()
+    assert all(slowly[root] == names for root, names in owners.items() if root in slowly and root.isidentifier())
+
+
+def test_what_shares_a_folder_is_known_by_its_full_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = ModuleType("sharing")
+    space.__path__ = ["/x/site-packages/sharing"]
+    monkeypatch.setitem(sys.modules, "sharing", space)
+    monkeypatch.setitem(sys.modules, "sharing.part", ModuleType("sharing.part"))
+    versions = {"sharing.part": "1.2"}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(libraries.metadata, "version", version)
+    distribution_of.cache_clear()
+    try:
+        assert distribution_of("sharing") == ("sharing.part", "1.2")
+    finally:
+        distribution_of.cache_clear()
+
+
 def test_what_this_process_imported_is_listed() -> None:
     found = imported_libraries()
     assert found["numpy"] == numpy.__version__

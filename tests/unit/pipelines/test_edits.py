@@ -67,12 +67,12 @@ if __name__ == "__main__":
 """
 
 EDITS = [
-    ("helper by module", "helpers", "x + 1", "x + 2", "re-ran: function `helpers.by_module` changed"),
-    ("helper by name", "helpers", "x * 2", "x * 3", "re-ran: function `helpers.by_name` changed"),
-    ("local helper", "flow", "x - 3", "x - 4", "re-ran: function `__main__.local` changed"),
+    ("helper by module", "helpers", "x + 1", "x + 2", "re-ran: function `helpers.by_module` changed (helpers.py:5)"),
+    ("helper by name", "helpers", "x * 2", "x * 3", "re-ran: function `helpers.by_name` changed (helpers.py:9)"),
+    ("local helper", "flow", "x - 3", "x - 4", "re-ran: function `__main__.local` changed (flow.py:21)"),
     ("constant", "flow", "CONST = 1", "CONST = 2", "re-ran: constant `__main__.CONST` 1 → 2"),
     ("default", "flow", "k=2", "k=3", "re-ran: default `__main__.compute.k` 2 → 3; input `k` 2 → 3"),
-    ("body", "flow", "CONST + k", "CONST - k", "re-ran: function `__main__.compute` changed"),
+    ("body", "flow", "CONST + k", "CONST - k", "re-ran: function `__main__.compute` changed (flow.py:25)"),
     ("comment", "flow", "    return x - 3", "    # why three\n    return x - 3  # three", None),
     ("docstring", "helpers", "    return x + 1", '    """Add one."""\n    return x + 1', None),
     ("spacing", "flow", "local(by_name(helpers", "local(\n        by_name(\n            helpers", None),

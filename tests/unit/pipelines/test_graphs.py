@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from interlock.core.errors import InvalidInput
+from interlock.core.errors import InvalidInput, WrongType
 from interlock.pipelines.graphs import pipeline
+from interlock.pipelines.runner import Pipelines
 from interlock.pipelines.steps import step
 
 
@@ -69,13 +70,58 @@ def test_exceptions_pass_through_and_leave_no_session_behind() -> None:
     assert square(3) == 9
 
 
+def test_a_pipeline_inside_a_pipeline_is_a_group_of_its_own(pipelines: Pipelines) -> None:
+    run = pipelines.run(twice, [1, 2])
+    assert [outcome.path for outcome in run.steps] == [
+        "squares/square",
+        "squares/square",
+        "squares/total",
+        "squares#2/square",
+        "squares#2/square",
+        "squares#2/total",
+        "square",
+    ]
+    assert run.value == twice([1, 2])
+
+    @pipeline
+    def outermost() -> Any:
+        return [twice([1]), square(3)]
+
+    paths = [outcome.path for outcome in pipelines.run(outermost).steps]
+    assert paths == [
+        "outer/squares/square",
+        "outer/squares/total",
+        "outer/squares#2/square",
+        "outer/squares#2/total",
+        "outer/square",
+        "square",
+    ]
+
+
+def test_a_pipeline_is_mapped_like_a_step(pipelines: Pipelines) -> None:
+    every = pipeline(name="every")(lambda: alone.map([1, 2], by=[10, 20]))
+    run = pipelines.run(every)
+    assert run.value == every() == [11, 24]
+    assert [outcome.path for outcome in run.steps] == ["alone/square", "alone#2/square"]
+    with pytest.raises(WrongType, match="pipeline 'alone' has nothing to map over"):
+        alone.map(1, by=1)
+
+
+@pipeline
+def alone(x: int, by: int) -> int:
+    return square(x) + by
+
+
 def test_names() -> None:
     assert (squares.name, squares.experiment) == ("squares", "squares")
     assert (twice.name, twice.experiment) == ("outer", "exp")
     assert "squares" in repr(squares)
 
 
-@pytest.mark.parametrize("wrong", [3, int, squares])
+async def _coroutine() -> None: ...
+
+
+@pytest.mark.parametrize("wrong", [3, int, squares, _coroutine])
 def test_only_plain_functions_can_be_pipelines(wrong: Any) -> None:
     with pytest.raises(InvalidInput):
         pipeline(wrong)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -43,6 +44,8 @@ def test_comparing_and_computing() -> None:
     assert sum([two, three]) == 5
     assert max([two, three]) is three
     assert (float(two), int(three)) == (2.0, 3)
+    assert (-two, abs(lazy(-2)), round(lazy(2.345), 1), [0, 1, 2][two]) == (-2, 2, 2.3, 2)
+    assert (two & 3, 1 | two) == (2, 3)
 
 
 def test_writing_it_out() -> None:
@@ -68,6 +71,26 @@ def test_lazies_inside_containers_are_found_and_replaced() -> None:
     assert [found.value for found in lazies_in(nested)] == [1, 2]
     assert force(nested) == {"a": [1, (2, 5)], "b": 6}
     assert substitute(nested, lambda _: 0) == {"a": [0, (0, 5)], "b": 6}
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@dataclass(frozen=True)
+class Holder:
+    held: Any
+    other: int = 0
+
+
+def test_lazies_inside_records_are_found_and_replaced() -> None:
+    one = lazy(1)
+    assert force(Pair(one, [one])) == Pair(1, [1])
+    assert force([Holder(one)]) == [Holder(1)]
+    assert len(lazies_in({"a": Holder(Pair(one, 2)), "b": Pair(1, 2)})) == 1
+    plain = Holder(Pair(1, "x"))
+    assert force(plain) is plain
 
 
 def test_values_without_lazies_are_left_as_they_are() -> None:

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from interlock.core.clock import EPOCH
-from interlock.pipelines.reasons import reason_to_reuse, reason_to_run
-from interlock.ports.step_cache import StepRecord
+from interlock.pipelines.reasons import differences, reason_to_reuse, reason_to_run
+from interlock.ports.step_cache import StepRecord, Touched
 
 BASE: dict[str, dict[str, str]] = {
     "symbols": {"m.f": "function:1", "m.K": "constant:1"},
@@ -74,3 +74,36 @@ def test_no_history() -> None:
 
 def test_reuse_names_the_run() -> None:
     assert reason_to_reuse(RECORD) == "reused: same code, inputs and libraries as run R1"
+
+
+def test_a_place_says_where_a_changed_function_is() -> None:
+    symbols = {**BASE["symbols"], "m.f": "function:2"}
+    places = {"m.f": "m.py:12", "m.g": "m.py:20"}
+    text = reason_to_run(symbols, BASE["inputs"], BASE["libraries"], BASE["shown"], [RECORD], places)
+    assert text == "re-ran: function `m.f` changed (m.py:12)"
+
+
+def test_a_result_in_doubt_is_named_as_the_reason() -> None:
+    doubtful = msgspec.structs.replace(RECORD, doubts=("clock: time.time in m.f (m.py:3)",))
+    assert reason([doubtful]).startswith("re-ran: its result may differ each time: clock: time.time in m.f (m.py:3)")
+
+
+def test_two_executions_are_compared_in_words() -> None:
+    assert differences(RECORD, RECORD) == ()
+    old = msgspec.structs.replace(RECORD, touched=(Touched("file:x", "1"), Touched("env:A", "1")))
+    new = msgspec.structs.replace(
+        RECORD,
+        symbols={**RECORD.symbols, "m.K": "constant:2"},
+        shown={**RECORD.shown, "m.K": "2"},
+        touched=(Touched("file:x", "2"), Touched("file:y", "1")),
+        doubts=("network: a:1",),
+        output="b3:other",
+    )
+    assert differences(old, new) == (
+        "constant `m.K` 1 → 2",
+        "no longer reads env A",
+        "file x changed",
+        "reads file y",
+        "now in doubt: network: a:1",
+        "another output",
+    )

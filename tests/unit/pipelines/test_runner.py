@@ -405,16 +405,22 @@ def test_a_full_disk_fails_the_step_and_leaves_no_record(stores: Stores) -> None
             return getattr(stores.artifacts, name)
 
         def put(self, data: bytes) -> Blob:
-            if data.startswith(b"["):  # the outcomes of the pipeline still fit
-                return stores.artifacts.put(data)
-            raise StorageFull("the disk is full")
+            if data.startswith(b"\xff\xff\xff\xff"):  # a table, and all else still fits
+                raise StorageFull("the disk is full")
+            return stores.artifacts.put(data)
+
+        def put_many(self, contents: list[bytes]) -> list[Blob]:
+            return [self.put(data) for data in contents]
 
     full: Any = Full()
     small = Pipelines(stores.runs, stores.steps, full, stores.journal, InlineExecutor(), SECRET)
     with pytest.raises(StepFailed, match="step 'load'"):
         small.run(nightly, 1, [1.0])
     assert stores.steps.history(load.full_name) == []
-    assert {run.status for run in stores.runs.runs()} == {"failed"}
+    statuses = {run.name: run.status for run in stores.runs.runs()}
+    assert (statuses["load"], statuses["nightly"]) == ("failed", "failed")
+    [node, *_] = small.graph(stores.runs.runs(where=RunFilter(kind="pipeline"))[0].id)
+    assert (node.status, node.error) == ("failed", "step 'load' failed on rows=1")
 
 
 def test_an_output_that_is_gone_is_made_again(pipelines: Pipelines, stores: Stores) -> None:
@@ -439,22 +445,6 @@ def test_a_pickle_from_another_workspace_is_not_loaded(stores: Stores) -> None:
 @step
 def _tuple() -> tuple[int, ...]:
     return (1, 2)
-
-
-def test_the_first_of_two_concurrent_outputs_stands(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    @step
-    def random_number() -> float:
-        return float(np.random.default_rng().random())
-
-    @pipeline
-    def rolling() -> Any:
-        return random_number()
-
-    first = open_pipelines(stores).run(rolling)
-    monkeypatch.setattr(stores.steps, "find", lambda key: None)  # as if both had looked before either had finished
-    second = open_pipelines(stores).run(rolling)
-    assert not second.steps[0].reused
-    assert second.value == first.value
 
 
 def test_nested_runs_find_their_parent(pipelines: Pipelines) -> None:
@@ -521,7 +511,7 @@ def test_why_names_an_edited_helper(pipelines: Pipelines, module: ModuleMaker) -
     assert pipelines.why("clean") == "re-ran: constant `helpers.FACTOR` 2 → 3"
     module("helpers", helpers.replace("x + 1", "x + 2"))
     assert pipelines.run(module("flow", flow).flow, 1).value == 6
-    assert pipelines.why("clean") == "re-ran: function `helpers.tidy` changed"
+    assert pipelines.why("clean").startswith("re-ran: function `helpers.tidy` changed")
     module("helpers", helpers.replace("return", '"""Tidy."""  # so\n    return'))
     assert pipelines.run(module("flow", flow).flow, 1).value == 4
     assert pipelines.why("clean").startswith("reused")
@@ -605,7 +595,6 @@ def test_a_store_that_is_down_is_not_hidden(
 
 def test_outcomes_are_kept_as_json(pipelines: Pipelines, stores: Stores) -> None:
     run = pipelines.run(nightly, 1, [1.0])
-    entry = stores.runs.artifacts(run.run.id)[0]
-    assert entry.path == "steps.json"
+    [entry] = [entry for entry in stores.runs.artifacts(run.run.id) if entry.path == "steps.json"]
     assert msgspec.json.decode(stores.artifacts.get(entry.digest))[0]["step"] == "load"
     assert pipelines.outcomes(run.run.id) == run.steps

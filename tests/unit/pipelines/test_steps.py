@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from interlock.core.errors import InvalidInput
+from interlock.pipelines.options import make_options
 from interlock.pipelines.steps import Step, step
 
 
@@ -60,14 +62,57 @@ def test_it_travels_by_name() -> None:
 async def _coroutine() -> None: ...
 
 
-@pytest.mark.parametrize("wrong", [3, int, len, _coroutine, double])
-def test_only_plain_functions_can_be_steps(wrong: Any) -> None:
-    with pytest.raises(InvalidInput, match="cannot be a step"):
+def _generator() -> Iterator[int]:
+    yield 1
+
+
+async def _both() -> AsyncIterator[int]:
+    yield 1
+
+
+class _Holder:
+    def method(self, x: int) -> int:
+        return x
+
+    @staticmethod
+    def free(x: int) -> int:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (3, "not a int"),
+        (int, "not a type"),
+        (len, "not a builtin_function_or_method"),
+        (double, "not a Step"),
+        (functools.partial(max, 1), "not a partial"),
+        (_Holder().method, "not a method"),
+        (_Holder.method, "it is a method of _Holder"),
+        (_coroutine, "not a coroutine"),
+        (_both, "not a coroutine"),
+        (_generator, "a generator gives its values one by one"),
+        (lambda x: x, "a lambda has no name"),
+    ],
+)
+def test_only_plain_functions_can_be_steps(wrong: Any, why: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be a step") as refusal:
         step(wrong)
+    assert why in refusal.value.why
+    assert refusal.value.fix
+
+
+def test_a_function_of_a_class_that_needs_no_object_can_be_one() -> None:
+    assert step(_Holder.free)(3) == 3
+
+
+def test_a_function_without_decorator_travels_as_a_step_by_its_own_name() -> None:
+    made = Step(_Holder.free, name="other", config=make_options({"retries": 2}))
+    again = pickle.loads(pickle.dumps(made))
+    assert (again.__wrapped__, again.name, again.config) == (_Holder.free, "other", made.config)
 
 
 @pytest.mark.parametrize("options", [{"retries": -1}, {"name": "two words"}])
 def test_options_are_checked(options: dict[str, Any]) -> None:
-    make: Callable[..., Step[Any, Any]] = step(**options)
-    with pytest.raises(InvalidInput):
-        make(lambda: None)
+    with pytest.raises(InvalidInput, match="makes no sense|cannot name a step"):
+        step(**options)(double.__wrapped__)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections import OrderedDict, defaultdict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -11,6 +15,7 @@ from decimal import Decimal
 from enum import Enum, IntEnum
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -309,3 +314,103 @@ def test_frames_that_arrow_cannot_hold_are_read_as_objects() -> None:
 )
 def test_values_are_shown_briefly(value: Any, text: str) -> None:
     assert short(value) == text
+
+
+def objects(*values: Any) -> pd.DataFrame:
+    return pd.DataFrame({"a": pd.Series(list(values), dtype=object)})
+
+
+LIKE_EACH_OTHER: list[Any] = [
+    objects("a", None),
+    objects("a", float("nan")),
+    objects("a", pd.NA),
+    objects("a", pd.NaT),
+    objects(None, "a"),
+    objects("a", "nan"),
+    objects(1, 2),
+    objects(1, 2.0),
+    objects(True, 2),
+    objects("1", "2"),
+    objects([1], [2]),
+    objects((1,), (2,)),
+    objects(Decimal("1.0"), Decimal("2")),
+    objects(Decimal("1.0"), Decimal("2.0")),
+    pd.DataFrame({"a": pd.array([1, 2], dtype="Int64")}),
+    pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}),
+    pd.DataFrame({"a": pd.Categorical(["x", "y"])}),
+    pd.DataFrame({"a": pd.Categorical(["x", "y"], ["y", "x"])}),
+    pd.DataFrame({"a": pd.Categorical(["x", "y"], ordered=True)}),
+    pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["p", "q"])),
+    pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["q", "p"])),
+    pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "z")], names=["p", "q"])),
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([None, "a"], dtype=object)),
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([float("nan"), "a"], dtype=object)),
+    pd.DataFrame([[1, 2]], columns=["a", "a"]),
+    pd.DataFrame([[2, 1]], columns=["a", "a"]),
+    pd.DataFrame({"a": pd.period_range("2026-01", periods=1, freq="M")}),
+    pd.DataFrame({"a": pd.period_range("2026-01-01", periods=1, freq="D")}),
+    pd.DataFrame({"a": pd.to_datetime(["2026-01-01"]).tz_localize("UTC")}),
+    pd.DataFrame({"a": pd.to_datetime(["2026-01-01"]).tz_localize("Europe/Berlin")}),
+    np.ma.masked_array([1, 2], mask=[0, 1]),
+    np.ma.masked_array([1, 2], mask=[1, 0]),
+    np.frombuffer(np.uint64(0x7FF8000000000001).tobytes()),
+    np.array([float("nan")]),
+    memoryview(b"ab"),
+    memoryview(b"ab").cast("b"),
+    MappingProxyType({"a": 1}),
+    MappingProxyType({"a": 2}),
+]
+
+
+def test_what_looks_alike_is_told_apart() -> None:
+    ids = [content_id(value) for value in LIKE_EACH_OTHER]
+    clashes = [
+        (LIKE_EACH_OTHER[a], LIKE_EACH_OTHER[b])
+        for a, b in itertools.combinations(range(len(ids)), 2)
+        if ids[a].removeprefix("weak:") == ids[b].removeprefix("weak:")
+    ]
+    assert clashes == []
+
+
+def test_notes_on_a_frame_count() -> None:
+    frame = pd.DataFrame({"a": [1]})
+    before = content_id(frame)
+    frame.attrs["unit"] = "m"
+    assert content_id(frame) != before
+
+
+IN_ANOTHER_PROCESS = """
+import json
+from tests.unit.pipelines.test_value_keys import content_id, scattered
+print(json.dumps([content_id(value) for value in scattered()]))
+"""
+
+
+def scattered() -> list[Any]:
+    """Return values whose order in memory hangs on how strings hash, which each process does in its own way."""
+    words = [f"word {number}" for number in range(50)]
+    return [
+        set(words),
+        frozenset(words),
+        {word: {word} for word in words},
+        {"inside": [set(words)]},
+        Thing(set(words)),  # type: ignore[arg-type]
+        dict.fromkeys(reversed(words)),
+        pd.DataFrame({"a": words}),
+        Point,
+        Colour.RED,
+    ]
+
+
+def test_another_process_gives_the_same_ids() -> None:
+    ours = [content_id(value) for value in scattered()]
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", IN_ANOTHER_PROCESS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[3],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert json.loads(done.stdout) == ours

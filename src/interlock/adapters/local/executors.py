@@ -1,211 +1,93 @@
-"""Run calls in this thread, or in a pool of warm worker processes."""
+"""Run calls in this thread, or where it pays in a warm worker process."""
 
 from __future__ import annotations
 
-import atexit
-import multiprocessing
-import os
-import pickle
-import queue
 import threading
-import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
-from typing import Any, NamedTuple
 
-from interlock.core.errors import InvalidInput, StepFailed
-from interlock.ports.executor import Executor
+from interlock.adapters.local.pool import ProcessExecutor
+from interlock.ports.call_rules import closed
+from interlock.ports.executor import Call, Executor, Outcome
 
-_UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError, ValueError, RecursionError)
+__all__ = ["AdaptiveExecutor", "InlineExecutor", "ProcessExecutor"]
+
+PAYS_FROM_S = 0.5
+"""A call that takes this long goes to a worker: about what starting the first one costs, with its libraries."""
 
 
 class InlineExecutor(Executor):
-    """Runs each call at once, in the thread that submits it; the future is done when `submit` returns."""
+    """Runs each call at once, in the thread that submits it; the future is done when `start` returns.
+
+    What a call needs is not looked at: there is no way to stop it, and only one runs at a time.
+    """
 
     def __init__(self) -> None:
         self._closed = False
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def start(self, call: Call) -> Outcome:
         if self._closed:
-            raise _closed()
-        future: Future[Any] = Future()
+            raise closed()
+        outcome = Outcome()
+        outcome.set_running_or_notify_cancel()
         try:
-            future.set_result(function(*args, **kwargs))
+            outcome.answer(call.function(*call.args, **call.kwargs))
         except Exception as error:  # noqa: BLE001 (a future carries whatever user code raises)
-            future.set_exception(error)
-        return future
+            outcome.answer(error=error)
+        return outcome
 
     def close(self) -> None:
         self._closed = True
 
 
-class _Call(NamedTuple):
-    label: str
-    payload: bytes
-    future: Future[Any]
+class AdaptiveExecutor(Executor):
+    """Runs short calls in this thread and long ones in a pool, so that neither waits for the other.
 
-
-class ProcessExecutor(Executor):
-    """Runs calls in worker processes that stay up between calls.
-
-    A function and its arguments travel by pickle, so the function has to be one that a new process can import: at
-    the top of a module, not a lambda, not inside another function, not from a notebook cell. A worker is started
-    at the first call that finds none free, and replaced if it dies; only the call it was running fails.
+    A call goes to the pool if it needs what only a worker can give (a limit, an environment, a device), or if it is
+    known to be long: calls of its name took `PAYS_FROM_S` or more when they were last run, here or as its
+    `expected_s` says; on a machine with one processor that gains nothing, and they stay here. A call of which nothing
+    is known runs here, and is measured.
 
     Args:
-        workers: How many processes at most; as many as there are processors if not given.
+        pool: Makes the pool, when the first call goes there.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
-        if workers is not None and workers < 1:
-            raise InvalidInput(f"workers={workers}", why="expected 1 or more")
-        self._most = workers or os.cpu_count() or 1
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._unfinished = 0
+    def __init__(self, pool: Callable[[], Executor] = ProcessExecutor) -> None:
+        self._make = pool
+        self._pool: Executor | None = None
+        self._inline = InlineExecutor()
+        self._took_s: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._closed = False
-        atexit.register(self.close)
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        label = getattr(function, "__qualname__", repr(function))
-        try:
-            payload = bytes(ForkingPickler.dumps((function, args, kwargs)))
-        except _UNPICKLABLE as error:
-            raise InvalidInput(
-                f"a call of {label} cannot be sent to another process",
-                why=str(error),
-                fix="move the function to the top of a module, pass plain data, or run with InlineExecutor()",
-            ) from error
-        future: Future[Any] = Future()
-        with self._lock:
-            if self._closed:
-                raise _closed()
-            self._unfinished += 1
-            if len(self._threads) < min(self._unfinished, self._most):
-                self._threads.append(threading.Thread(target=self._attend, daemon=True, name="interlock-worker"))
-                self._threads[-1].start()
-            self._calls.put(_Call(label, payload, future))
-        return future
+    @property
+    def slots(self) -> int:
+        return self._elsewhere().slots
+
+    def start(self, call: Call) -> Outcome:
+        expected_s = self._took_s.get(call.label, call.expected_s)
+        is_long = expected_s is not None and expected_s >= PAYS_FROM_S and self.slots > 1
+        if call.resources.needs_worker or is_long:
+            outcome = self._elsewhere().start(call)
+            outcome.add_done_callback(lambda done: self._note(call.label, outcome))
+        else:
+            outcome = self._inline.start(call)
+            self._note(call.label, outcome)
+        return outcome
 
     def close(self) -> None:
+        self._inline.close()
+        if self._pool is not None:
+            self._pool.close()
+
+    def _note(self, label: str, outcome: Outcome) -> None:
+        if outcome.took_s is not None:
+            self._took_s[label] = outcome.took_s
+
+    def _elsewhere(self) -> Executor:
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                for _ in self._threads:
-                    self._calls.put(None)
-        for thread in self._threads:
-            thread.join()
-        atexit.unregister(self.close)
-
-    def _attend(self) -> None:
-        """Feed one worker with calls until the executor closes."""
-        worker: _Worker | None = None
-        while (call := self._calls.get()) is not None:
-            if call.future.set_running_or_notify_cancel():
-                worker = worker or _Worker()
-                try:
-                    worker.run(call)
-                except (EOFError, OSError):
-                    code = worker.stop()
-                    worker = None
-                    call.future.set_exception(_died(call.label, code))
-            with self._lock:
-                self._unfinished -= 1
-        if worker is not None:
-            worker.stop()
-
-
-class _Worker:
-    """One process and the pipe to it."""
-
-    def __init__(self) -> None:
-        nt = os.name == "nt"
-        context = multiprocessing.get_context("spawn") if nt else multiprocessing.get_context("forkserver")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,))
-        self._process.start()
-        theirs.close()
-
-    def run(self, call: _Call) -> None:
-        """Have the process answer one call."""
-        self._pipe.send_bytes(call.payload)
-        answer = self._pipe.recv_bytes()
-        try:
-            succeeded, value = pickle.loads(answer)
-        except (ImportError, *_UNPICKLABLE) as error:
-            succeeded, value = False, error
-        if succeeded:
-            call.future.set_result(value)
-        else:
-            call.future.set_exception(value)
-
-    def stop(self) -> int:
-        """Let the process end, and return its exit code."""
-        self._pipe.close()
-        self._process.join()
-        return int(self._process.exitcode or 0)
-
-
-def _serve(pipe: Connection) -> None:
-    """Answer calls in a worker process until the other end closes."""
-    while True:
-        try:
-            payload = pipe.recv_bytes()
-        except (EOFError, KeyboardInterrupt):
-            return
-        pipe.send_bytes(_answer(payload))
-
-
-def _answer(payload: bytes) -> bytes:
-    try:
-        function, args, kwargs = pickle.loads(payload)
-    except (ImportError, AttributeError, pickle.UnpicklingError) as error:
-        return _pickled_error(
-            InvalidInput(
-                "a worker process cannot import the function it was given",
-                why=f"{type(error).__name__}: {error}",
-                fix="move the function from the notebook or script to a module, or run with InlineExecutor()",
-            )
-        )
-    try:
-        value = function(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 (user code may raise anything, and its caller is in another process)
-        error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))
-        return _pickled_error(error)
-    try:
-        return bytes(ForkingPickler.dumps((True, value)))
-    except _UNPICKLABLE as error:
-        return _pickled_error(
-            InvalidInput(
-                f"the result of {getattr(function, '__qualname__', function)} cannot be sent back from its process",
-                why=f"{type(error).__name__}: {error}",
-                fix="return plain data, or run with InlineExecutor()",
-            )
-        )
-
-
-def _pickled_error(error: Exception) -> bytes:
-    """Write an error; one that does not survive pickling becomes a StepFailed that says the same."""
-    try:
-        data = bytes(ForkingPickler.dumps((False, error)))
-        pickle.loads(data)
-    except Exception:  # noqa: BLE001 (an exception class may break its own pickling in any way)
-        text = "".join(traceback.format_exception(error))
-        data = bytes(ForkingPickler.dumps((False, StepFailed(f"{type(error).__qualname__} was raised", why=text))))
-    return data
-
-
-def _died(label: str, code: int) -> StepFailed:
-    killed = f"it was killed by signal {-code}, perhaps for want of memory"
-    return StepFailed(
-        f"the process that ran {label} died",
-        why=killed if code < 0 else f"it ended with exit code {code}; what it printed says more",
-        fix="run it with less data, or with InlineExecutor() to see where it ends",
-    )
-
-
-def _closed() -> InvalidInput:
-    return InvalidInput("the executor is closed", why="close() was called on it", fix="make a new one")
+            if self._pool is None:
+                self._pool = self._make()
+            return self._pool

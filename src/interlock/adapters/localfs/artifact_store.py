@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from interlock.adapters.localfs import packs
@@ -13,13 +14,13 @@ from interlock.adapters.localfs.index import Index, Place
 from interlock.adapters.localfs.objects import Objects
 from interlock.core.errors import Corrupt, NotFound
 from interlock.core.hashing import check_digest, digest_of
-from interlock.ports.artifact_store import ArtifactStore, Blob, Damage, SupportsLocalPath
+from interlock.ports.artifact_store import ArtifactStore, Blob, Damage, OpensElsewhere, SupportsLocalPath
 
 PACKED_BELOW_BYTES = 128 << 10
 _PAGE = 1000
 
 
-class LocalArtifactStore(ArtifactStore, SupportsLocalPath):
+class LocalArtifactStore(ArtifactStore, SupportsLocalPath, OpensElsewhere):
     """Contents in the folders `packs` and `objects`, found by `index.db`.
 
     Many processes and threads may use one folder at once; each process appends to a pack of its own. A process
@@ -67,6 +68,18 @@ class LocalArtifactStore(ArtifactStore, SupportsLocalPath):
         blob = Blob(digest_of(data), len(data))
         return blob if self.find(blob.digest) else self._objects.put(iter((data,)))
 
+    def put_many(self, contents: Sequence[bytes]) -> list[Blob]:
+        self._after_fork()
+        blobs = [Blob(digest_of(data), len(data)) for data in contents]
+        small = {
+            blob.digest: data for blob, data in zip(blobs, contents, strict=True) if len(data) < PACKED_BELOW_BYTES
+        }
+        for blob, data in zip(blobs, contents, strict=True):
+            if blob.digest not in small:
+                self.put(data)
+        self._writer.put_many(small)
+        return blobs
+
     def put_stream(self, chunks: Iterator[bytes]) -> Blob:
         self._after_fork()
         head = b""
@@ -111,6 +124,11 @@ class LocalArtifactStore(ArtifactStore, SupportsLocalPath):
         place = self._index.find(check_digest(digest))
         return None if place is None else Blob(place.digest, place.size_bytes)
 
+    def find_many(self, digests: Sequence[str]) -> list[Blob]:
+        self._after_fork()
+        found = self._index.find_many([check_digest(digest) for digest in dict.fromkeys(digests)])
+        return [Blob(place.digest, place.size_bytes) for place in found]
+
     def blobs(self, *, after: str = "", limit: int = 1000) -> list[Blob]:
         self._after_fork()
         return [Blob(place.digest, place.size_bytes) for place in self._index.places(after=after, limit=limit)]
@@ -154,6 +172,9 @@ class LocalArtifactStore(ArtifactStore, SupportsLocalPath):
     def local_path(self, digest: str) -> Path | None:
         place = self._place(digest)
         return self._objects.path(digest) if place.pack is None else None
+
+    def opener(self) -> Callable[[], ArtifactStore]:
+        return functools.partial(LocalArtifactStore, self._folder.absolute())
 
     def close(self) -> None:
         """Give back the pack and close the index."""

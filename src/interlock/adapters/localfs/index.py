@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from interlock.core.ids import new_id
 
 _VERSION = 1
 _BUSY_TIMEOUT_S = 60.0
+_ASKED_AT_ONCE = 500
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS blobs (
         digest TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, pack TEXT, offset INTEGER NOT NULL,
@@ -84,6 +85,15 @@ class Index:
         """Return where a content lies, or None."""
         rows = self._query("SELECT * FROM blobs WHERE digest = ?", (digest,))
         return Place(*rows[0]) if rows else None
+
+    def find_many(self, digests: Sequence[str]) -> list[Place]:
+        """Return where those contents lie that are there, in no order."""
+        found: list[Place] = []
+        for start in range(0, len(digests), _ASKED_AT_ONCE):
+            part = tuple(digests[start : start + _ASKED_AT_ONCE])
+            marks = ", ".join("?" * len(part))
+            found += [Place(*row) for row in self._query(f"SELECT * FROM blobs WHERE digest IN ({marks})", part)]
+        return found
 
     def places(self, *, after: str, limit: int) -> list[Place]:
         """List by digest those greater than `after`."""

@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ else:
 
 PACK_BYTES = 64 << 20
 _PROBE_BYTES = 4096
+_GROUP_BYTES = 4 << 20
 _ZSTD_LEVEL = 3
 _MAGIC = b"ILP1"
 _FIELDS = struct.Struct("<4sB3xII32s")
@@ -169,25 +171,50 @@ class PackWriter:
 
     def put(self, digest: str, data: bytes) -> None:
         """Append a content and its index row; on any failure the pack is cut back to where it was."""
-        entry = encode_entry(digest, data)
+        self.put_many({digest: data})
+
+    def put_many(self, contents: Mapping[str, bytes]) -> None:
+        """Append contents and their index rows, as few writes; a failure leaves whole groups of them, or nothing."""
+        entries: dict[str, bytes] = {}
+        size = 0
+        for digest, data in contents.items():
+            entries[digest] = encode_entry(digest, data)
+            size += len(entries[digest])
+            if size >= _GROUP_BYTES:
+                self._append(entries, contents)
+                entries, size = {}, 0
+        if entries:
+            self._append(entries, contents)
+
+    def _append(self, entries: Mapping[str, bytes], contents: Mapping[str, bytes]) -> None:
         with self._lock:
-            if self._index.find(digest) is not None:
+            known = {place.digest for place in self._index.find_many(list(entries))}
+            entries = {digest: entry for digest, entry in entries.items() if digest not in known}
+            if not entries:
                 return
-            file = self._ready(len(entry))
-            place = Place(digest, len(data), self._name, self._end, len(entry))
-            stored = False
+            file = self._ready(sum(map(len, entries.values())))
+            places, end = [], self._end
+            for digest, entry in entries.items():
+                places.append(Place(digest, len(contents[digest]), self._name, end, len(entry)))
+                end += len(entry)
+            stored: list[bool] = []
             try:
                 with writing(self._folder / self._name):
-                    write_at(file, entry, self._end)
+                    write_at(file, b"".join(entries.values()), self._end)
                     os.fsync(file)
                 with self._index.write():
-                    new = self._index.add(place)
-                stored = new
+                    added = [self._index.add(place) for place in places]
+                    if any(added):
+                        self._index.mark_indexed(self._name, end)
+                stored = added
             finally:
-                if stored:
-                    self._end += len(entry)
+                if any(stored):
+                    self._end = end
                 else:
                     os.ftruncate(file, self._end)
+            for place, new in zip(places, stored, strict=True):
+                if not new:  # another process put it there meanwhile
+                    erase(self._folder, place)
 
     def _ready(self, needed_bytes: int) -> int:
         if self._file is not None and self._end + needed_bytes > PACK_BYTES:

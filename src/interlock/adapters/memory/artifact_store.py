@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from interlock.core.errors import NotFound
 from interlock.core.hashing import check_digest, digest_of
@@ -25,6 +25,9 @@ class MemoryArtifactStore(ArtifactStore):
             self._contents.setdefault(digest, bytes(data))
         return Blob(digest, len(data))
 
+    def put_many(self, contents: Sequence[bytes]) -> list[Blob]:
+        return [self.put(data) for data in contents]
+
     def put_stream(self, chunks: Iterator[bytes]) -> Blob:
         return self.put(b"".join(chunks))
 
@@ -43,6 +46,9 @@ class MemoryArtifactStore(ArtifactStore):
         with self._lock:
             data = self._contents.get(check_digest(digest))
         return None if data is None else Blob(digest, len(data))
+
+    def find_many(self, digests: Sequence[str]) -> list[Blob]:
+        return [blob for digest in dict.fromkeys(digests) if (blob := self.find(digest)) is not None]
 
     def blobs(self, *, after: str = "", limit: int = 1000) -> list[Blob]:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -84,6 +84,8 @@ class MemoryRunStore(RunStore):
         self._clock = clock
         self._experiments = experiments
         self._runs: dict[str, _Entry] = {}
+        self.forgetters: list[Callable[[str], object]] = []
+        """Called with the id of each run that is forgotten for good."""
         experiments.followers.append(self._follow)
 
     def create(self, run: Run, *, edges: Sequence[Edge] = ()) -> Run:
@@ -219,9 +221,25 @@ class MemoryRunStore(RunStore):
             run = _decode_run(self._runs[run_id].record)
             if run.deleted_at is None:
                 raise still_active(run)
-            del self._runs[run_id]
+            self._forget(run_id)
             self._journal.append("run.purged", f"run:{run_id}", payload={"experiment": run.experiment})
             return True
+
+    def knows(self, run_id: str) -> bool:
+        """Say whether there is a run of that id."""
+        with self._journal.lock:
+            return run_id in self._runs
+
+    def check_experiment(self, name: str) -> None:
+        """Refuse a deleted experiment."""
+        found = self._experiments.find(name)
+        if found is not None:
+            check_in_use(found)
+
+    def _forget(self, run_id: str) -> None:
+        del self._runs[run_id]
+        for forget in self.forgetters:
+            forget(run_id)
 
     def _follow(self, before: Experiment, after: Experiment | None) -> int:
         """Go with an experiment that was renamed, deleted, restored or forgotten."""
@@ -232,7 +250,7 @@ class MemoryRunStore(RunStore):
                 continue
             followed += 1
             if after is None:
-                del self._runs[run_id]
+                self._forget(run_id)
                 continue
             deleted_at = run.deleted_at
             if after.deleted_at is not None and run.deleted_at is None:

@@ -32,6 +32,7 @@ def memory_stores(*, actor: str = "user", clock: Clock | None = None) -> Stores:
     ticking = clock or SystemClock()
     journal = MemoryJournal(actor=actor, clock=ticking)
     experiments = MemoryExperimentStore(journal, ticking)
+    runs = MemoryRunStore(journal, ticking, experiments)
     shelf = ModelShelf()
     deployments = MemoryDeploymentStore(journal, ticking)
     return Stores(
@@ -39,7 +40,7 @@ def memory_stores(*, actor: str = "user", clock: Clock | None = None) -> Stores:
         artifacts=MemoryArtifactStore(),
         files=MemoryFileIndex(),
         experiments=experiments,
-        runs=MemoryRunStore(journal, ticking, experiments),
+        runs=runs,
         datasets=MemoryDatasetStore(journal),
         labels=MemoryLabelStore(journal, ticking),
         features=MemoryFeatureViewStore(journal),
@@ -52,7 +53,7 @@ def memory_stores(*, actor: str = "user", clock: Clock | None = None) -> Stores:
         monitors=MemoryMonitorStore(journal),
         triggers=MemoryTriggerStore(journal),
         leases=MemoryLeaseStore(),
-        steps=MemoryStepCache(),
+        steps=MemoryStepCache(journal, runs),
         traces=MemoryTraceStore(journal),
         webhooks=MemoryWebhookStore(journal, ticking),
         records=MemoryRecordStore(journal, ticking),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from interlock.adapters.sql.database import Database
 from interlock.core.errors import Corrupt, NotFound
-from interlock.core.hashing import Hasher, check_digest
+from interlock.core.hashing import Hasher, check_digest, digest_of
 from interlock.ports.artifact_store import ArtifactStore, Blob, Damage
 
 SCHEMA = (
@@ -19,6 +19,7 @@ SCHEMA = (
 )
 
 _CHUNK_BYTES = 1 << 20
+_ASKED_AT_ONCE = 500
 _IN_MEMORY_BYTES = 8 << 20
 
 
@@ -30,6 +31,32 @@ class SqlArtifactStore(ArtifactStore):
 
     def put(self, data: bytes) -> Blob:
         return self.put_stream(iter((data,)))
+
+    def put_many(self, contents: Sequence[bytes]) -> list[Blob]:
+        if any(len(data) > _CHUNK_BYTES for data in contents):
+            return [self.put(data) for data in contents]
+        digests = [digest_of(data) for data in contents]
+        named = dict(zip(digests, contents, strict=True))
+        blobs = {digest: Blob(digest, len(data)) for digest, data in named.items()}
+        known = {blob.digest for blob in self.find_many(list(named))}
+        new = [blob for digest, blob in sorted(blobs.items()) if digest not in known]
+        if new:
+            with self._database.write() as tx:
+                rows = [(blob.digest, blob.size_bytes) for blob in new]
+                tx.insert("artifacts (digest, size_bytes)", rows, then="ON CONFLICT DO NOTHING")
+                chunks = [(blob.digest, 0, named[blob.digest]) for blob in new if blob.size_bytes]
+                tx.insert("artifact_chunks (digest, number, data)", chunks, then="ON CONFLICT DO NOTHING")
+        return [blobs[digest] for digest in digests]
+
+    def find_many(self, digests: Sequence[str]) -> list[Blob]:
+        asked = list(dict.fromkeys(check_digest(digest) for digest in digests))
+        found: list[Blob] = []
+        for start in range(0, len(asked), _ASKED_AT_ONCE):
+            part = asked[start : start + _ASKED_AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            rows = self._database.query(f"SELECT digest, size_bytes FROM artifacts WHERE digest IN ({marks})", part)
+            found += [Blob(*row) for row in rows]
+        return found
 
     def put_stream(self, chunks: Iterator[bytes]) -> Blob:
         # the caller's iterator runs outside the transaction: it may be slow, and may itself use the database

@@ -130,6 +130,14 @@ class Transaction(Readable):
             [(edge.source, edge.target, edge.relation) for edge in edges],
         )
 
+    def tell(self, told: Sequence[tuple[str, str, dict[str, Any]]], edges: Iterable[Edge] = ()) -> None:
+        """Write many events, each a kind, a subject and a payload, and edges, in this transaction."""
+        now = to_micros(self._clock.now())
+        rows = [(new_id(), now, kind, subject, self._actor, encode(payload)) for kind, subject, payload in told]
+        self.insert("events (id, time, kind, subject, actor, payload)", rows)
+        links = [(edge.source, edge.target, edge.relation) for edge in edges]
+        self.insert("edges (source, target, relation)", links, then="ON CONFLICT DO NOTHING")
+
 
 class Snapshot(Readable):
     """What a database held at one moment."""

@@ -23,7 +23,15 @@ SCHEMA = (
 )
 
 _COLUMNS = "id, name, created, updated, deleted, artifact_root"
-_OF_RUNS = ("run_params", "run_tags", "run_artifacts", "run_datasets", "run_models", *metric_series.TABLES)
+_OF_RUNS = (
+    "run_params",
+    "run_tags",
+    "run_artifacts",
+    "run_datasets",
+    "run_models",
+    "step_nodes",
+    *metric_series.TABLES,
+)
 _KNOWN_SHOWN = 1000
 
 

@@ -80,7 +80,15 @@ SCHEMA = (
         PRIMARY KEY (run, model, role))""",
     *metric_series.SCHEMA,
 )
-_OF_A_RUN = ("run_params", "run_tags", "run_artifacts", "run_datasets", "run_models", *metric_series.TABLES)
+_OF_A_RUN = (
+    "run_params",
+    "run_tags",
+    "run_artifacts",
+    "run_datasets",
+    "run_models",
+    "step_nodes",
+    *metric_series.TABLES,
+)
 _KNOWN_IDS_SHOWN = 20
 
 

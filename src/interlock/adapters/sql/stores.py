@@ -24,16 +24,18 @@ from interlock.adapters.sql.step_cache import SqlStepCache
 from interlock.adapters.sql.trace_store import SqlTraceStore
 from interlock.adapters.sql.trigger_store import SqlTriggerStore
 from interlock.adapters.sql.webhook_store import SqlWebhookStore
+from interlock.core.sealing import Seal
 from interlock.ports.artifact_store import ArtifactStore
 from interlock.ports.stores import Stores
 
 
-def sql_stores(database: Database, *, artifacts: ArtifactStore | None = None) -> Stores:
+def sql_stores(database: Database, *, artifacts: ArtifactStore | None = None, seal: Seal | None = None) -> Stores:
     """Return the stores over a database, its tables created or brought up to date.
 
     Args:
         database: Where everything is kept.
         artifacts: Where bytes are kept instead, where that is not the database itself.
+        seal: What seals the secrets of webhooks; without one they are kept as they come.
     """
     migrate(database)
     deployments = SqlDeploymentStore(database)
@@ -57,6 +59,6 @@ def sql_stores(database: Database, *, artifacts: ArtifactStore | None = None) ->
         leases=SqlLeaseStore(database),
         steps=SqlStepCache(database),
         traces=SqlTraceStore(database),
-        webhooks=SqlWebhookStore(database),
+        webhooks=SqlWebhookStore(database, seal=seal),
         records=SqlRecordStore(database),
     )

@@ -39,10 +39,14 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
         if inside is not None:
             return original(*args, **_with_callback(kwargs, inside))
 
+        head: list[Any] = []
+
         def before(session: Session) -> None:
             session.log_params(dict(args[0] if args else kwargs.get("params", {})))
             session.log_params({"num_boost_round": args[2] if len(args) > 2 else kwargs.get("num_boost_round", 100)})
-            _log_dataset(session, args[1] if len(args) > 1 else kwargs.get("train_set"))
+            dataset = args[1] if len(args) > 1 else kwargs.get("train_set")
+            head.append(_head_of(dataset))
+            _log_dataset(session, dataset)
 
         def run() -> Any:
             session = session_of(NAME)
@@ -50,7 +54,7 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
 
         def after(session: Session, booster: Any) -> None:
             log_booster(session, booster)
-            session.log_model(lambda: _files(booster, None))
+            session.log_model(lambda: _files(booster, head[0] if head else None))
 
         return recorded(NAME, options, title=lambda: "lightgbm", train=run, before=before, after=after)
 
@@ -64,6 +68,14 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
 
 def _with_callback(kwargs: dict[str, Any], session: Session) -> dict[str, Any]:
     return {**kwargs, "callbacks": [*(kwargs.get("callbacks") or ()), _Recorder(session)]}
+
+
+def _head_of(dataset: Any) -> Any:
+    """Return the first rows of a dataset, before they are freed; None of what is no table and no array."""
+    rows: Any = getattr(dataset, "data", None)
+    if not hasattr(rows, "shape"):
+        return None
+    return rows.iloc[:5] if hasattr(rows, "iloc") else rows[:5]
 
 
 def _log_dataset(session: Session, dataset: Any) -> None:

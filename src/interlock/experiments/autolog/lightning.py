@@ -1,20 +1,20 @@
-"""Record what Lightning trains: everything the modules log, with hyper-parameters and the weights."""
+"""Record what Lightning trains: everything the modules log, with hyper-parameters, weights and graph."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from interlock.experiments.autolog.model_files import ModelFiles, installed
 from interlock.experiments.autolog.patching import Patches
 from interlock.experiments.autolog.sessions import Options, Session, quietly, recorded, session_of
+from interlock.experiments.autolog.torch_files import torch_files
 from interlock.experiments.pictures import as_array
 
 NAME = "lightning"
 MODULES = ("lightning.pytorch", "pytorch_lightning")
 _GIVEN = ("max_epochs", "max_steps", "accumulate_grad_batches", "gradient_clip_val", "precision", "num_devices")
+_EXAMPLE_ROWS = 5
 
 
 def patch(module: ModuleType, patches: Patches, options: Options) -> None:
@@ -27,6 +27,8 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
         if getattr(trainer, "global_rank", 0) != 0:
             return original(*args, **kwargs)
 
+        seen: dict[str, Any] = {}
+
         def before(session: Session) -> None:
             session.log_params({"model": type(model).__name__})
             session.log_params({key: getattr(trainer, key, None) for key in _GIVEN})
@@ -37,7 +39,7 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
             added = None
             if session is not None:
                 with quietly(NAME):
-                    added = recorder(session)
+                    added = recorder(session, seen)
                     trainer.callbacks.append(added)
             try:
                 return original(*args, **kwargs)
@@ -49,7 +51,7 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
             with quietly(NAME):
                 session.run.log_text(str(model), "summary.txt")
                 session.log_params({"parameters": sum(one.numel() for one in model.parameters())})
-            session.log_model(lambda: _files(model))
+            session.log_model(lambda: torch_files(model, seen.get("rows"), framework=NAME))
 
         return recorded(NAME, options, title=lambda: type(model).__name__, train=train, before=before, after=after)
 
@@ -60,9 +62,9 @@ def _callback_class(module: ModuleType) -> Any:
     """Make the class that Lightning calls while it trains."""
 
     class Recorder(module.Callback):  # type: ignore[misc, name-defined]
-        def __init__(self, session: Session) -> None:
+        def __init__(self, session: Session, seen: dict[str, Any]) -> None:
             self._session = session
-            self._seen = False
+            self._seen = seen
             self._logged: dict[str, tuple[int, float]] = {}
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -73,9 +75,11 @@ def _callback_class(module: ModuleType) -> Any:
 
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             if not self._seen:
-                self._seen = True
+                self._seen["rows"] = None
                 with quietly(NAME):
                     parts = batch if isinstance(batch, (list, tuple)) else [batch]
+                    if hasattr(parts[0], "detach"):
+                        self._seen["rows"] = parts[0][:_EXAMPLE_ROWS].detach().clone()
                     arrays = [array for array in map(as_array, parts) if array is not None]
                     if arrays:
                         self._session.log_data(*arrays[:2], name="first_batch")
@@ -101,18 +105,3 @@ def _callback_class(module: ModuleType) -> Any:
                 self._session.run.log_metrics(fresh, step=step)
 
     return Recorder
-
-
-def _files(model: Any) -> ModelFiles:
-    """Write the weights: a module's code is the project's, and the run knows its commit."""
-    import importlib
-
-    data = io.BytesIO()
-    importlib.import_module("torch").save(model.state_dict(), data)
-    kind = type(model)
-    flavor = {
-        "pytorch_version": installed("torch"),
-        "state_dict": "state_dict.pt",
-        "module_class": f"{kind.__module__}.{kind.__qualname__}",
-    }
-    return ModelFiles({"state_dict.pt": data.getvalue()}, {"pytorch_state": flavor}, ("torch", "lightning"))

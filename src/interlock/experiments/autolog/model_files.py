@@ -34,11 +34,14 @@ class ModelFiles(msgspec.Struct, frozen=True):
     needs: tuple[str, ...]
     predict: Callable[[], Any] | None = None
 
-    def folder(self, facts: DataFacts | None, *, example: DataFacts | None, run_id: str) -> dict[str, bytes]:
+    def folder(
+        self, facts: DataFacts | None, *, outputs: str | None, example: DataFacts | None, run_id: str
+    ) -> dict[str, bytes]:
         """Return the files of the folder by path.
 
         Args:
             facts: What the model was trained on, for the signature.
+            outputs: What it answers, as `outputs` tells; None where that is not known.
             example: The same, if rows of it may be kept.
             run_id: The run that made it.
         """
@@ -63,7 +66,7 @@ class ModelFiles(msgspec.Struct, frozen=True):
         if facts is not None:
             described["signature"] = {
                 "inputs": facts.signature_inputs(),
-                "outputs": self._outputs(),
+                "outputs": outputs,
                 "params": None,
             }
         if example is not None and example.example:
@@ -82,7 +85,8 @@ class ModelFiles(msgspec.Struct, frozen=True):
             }
         return flavors
 
-    def _outputs(self) -> str | None:
+    def outputs(self) -> str | None:
+        """Ask the model about the example rows; return what it answers in the form of an MLmodel file."""
         if self.predict is None:
             return None
         answers = as_array(self.predict())

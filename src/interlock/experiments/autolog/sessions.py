@@ -82,8 +82,13 @@ class Session:
             return
         with quietly(self.framework):
             made = files()
+            outputs = None
+            # a model that cannot answer its own rows is kept without saying what it answers
+            with quietly(self.framework):
+                outputs = made.outputs() if self.facts is not None else None
             facts = self.facts if self.options.examples else None
-            for path, data in made.folder(self.facts, example=facts, run_id=self.run.id).items():
+            folder = made.folder(self.facts, outputs=outputs, example=facts, run_id=self.run.id)
+            for path, data in folder.items():
                 self.run.log_artifact(data, f"model/{path}")
 
     def close(self, error: BaseException | None = None) -> None:

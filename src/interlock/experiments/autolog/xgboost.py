@@ -15,6 +15,7 @@ from interlock.experiments.pictures import as_array
 NAME = "xgboost"
 MODULES = ("xgboost",)
 _MODEL = "model.ubj"
+_EXAMPLE_ROWS = 5
 
 
 def patch(module: ModuleType, patches: Patches, options: Options) -> None:
@@ -39,7 +40,8 @@ def patch(module: ModuleType, patches: Patches, options: Options) -> None:
 
         def after(session: Session, booster: Any) -> None:
             log_booster(session, booster)
-            session.log_model(lambda: _files(booster, "xgboost.core.Booster", None))
+            matrix = args[1] if len(args) > 1 else kwargs.get("dtrain")
+            session.log_model(lambda: _files(booster, "xgboost.core.Booster", _head_of(matrix)))
 
         return recorded(NAME, options, title=lambda: "xgboost", train=run, before=before, after=after)
 
@@ -113,6 +115,19 @@ def _files_of_estimator(estimator: Any, rows: Any) -> ModelFiles:
     return _files(estimator, f"{kind.__module__}.{kind.__qualname__}", rows)
 
 
+def _head_of(matrix: Any) -> Any:
+    """Return the first rows of a matrix; None of one that holds no more than what the trees need."""
+    if type(matrix).__name__ != "DMatrix" or not matrix.num_row():
+        return None
+    return matrix.slice(range(min(_EXAMPLE_ROWS, matrix.num_row())))
+
+
+def _head(rows: Any) -> Any:
+    if hasattr(rows, "num_row"):
+        return rows
+    return rows.iloc[:_EXAMPLE_ROWS] if hasattr(rows, "iloc") else rows[:_EXAMPLE_ROWS]
+
+
 def _files(model: Any, model_class: str, rows: Any) -> ModelFiles:
     flavor = {
         "xgb_version": installed("xgboost"),
@@ -125,7 +140,7 @@ def _files(model: Any, model_class: str, rows: Any) -> ModelFiles:
     if rows is not None:
 
         def predict() -> Any:
-            return as_array(model.predict(rows.iloc[:5] if hasattr(rows, "iloc") else rows[:5]))
+            return as_array(model.predict(_head(rows)))
 
     function = {"loader_module": "mlflow.xgboost", "data": _MODEL}
     files = {_MODEL: written(model.save_model, _MODEL)}

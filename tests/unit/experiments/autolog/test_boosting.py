@@ -50,6 +50,7 @@ def test_xgboost_trains(autolog: Autolog, recorded: Recorded) -> None:
     again = xgboost.Booster(model_file=bytearray(recorded.files(run)["model/model.ubj"]))
     assert (again.predict(data) == booster.predict(data)).all()
     assert run.params["rows"] == 200
+    assert json.loads(recorded.described(run)["signature"]["outputs"])[0]["tensor-spec"]["shape"] == [-1]
 
 
 def test_xgboost_fits_as_scikit_learn_does(autolog: Autolog, recorded: Recorded) -> None:
@@ -86,6 +87,7 @@ def test_lightgbm_trains(autolog: Autolog, recorded: Recorded) -> None:
     assert importance(recorded)[:2] in (["a", "b"], ["b", "a"])
     again = lightgbm.Booster(model_str=recorded.files(run)["model/model.lgb"].decode())
     assert np.allclose(again.predict(FRAME), booster.predict(FRAME))
+    assert json.loads(recorded.described(run)["signature"]["outputs"])[0]["tensor-spec"]["shape"] == [-1]
 
 
 def test_lightgbm_fits_as_scikit_learn_does(autolog: Autolog, recorded: Recorded, experiments: Experiments) -> None:

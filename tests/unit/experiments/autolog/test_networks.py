@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -98,7 +99,41 @@ def test_lightning_trains(autolog: Autolog, recorded: Recorded, tmp_path: Path) 
     assert run.datasets[0].name == "first_batch"
     weights = torch.load(io.BytesIO(recorded.files(run)["model/state_dict.pt"]), weights_only=True)
     assert (weights["layer.weight"] == model.layer.weight).all()
+    assert recorded.described(run)["flavors"].keys() == {"pytorch_state"}
     assert not any(type(one).__name__ == "Recorder" for one in trainer.callbacks)
+
+
+def test_a_module_that_can_be_called_is_kept_as_a_graph_without_code(
+    autolog: Autolog, recorded: Recorded, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    lightning = pytest.importorskip("lightning")
+    autolog()
+
+    class Called(type(lightning_module())):  # type: ignore[misc]
+        def forward(self, rows: Any) -> Any:
+            return torch.nn.functional.dropout(self.layer(rows), 0.9, self.training)
+
+    data = torch.utils.data.TensorDataset(torch.tensor(ROWS), torch.tensor(TRUTH))
+    model = Called()
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(model, torch.utils.data.DataLoader(data, batch_size=30))
+    was_training = model.training
+    again = torch.export.load(io.BytesIO(recorded.files(recorded.one)["model/data/model.pt2"])).module()
+    model.eval()
+    # any number of rows, not only as many as it was traced with
+    assert torch.allclose(again(torch.tensor(ROWS)), model(torch.tensor(ROWS)))
+    assert was_training
+    described = recorded.described(recorded.one)
+    assert {"pytorch", "python_function", "pytorch_state"} == described["flavors"].keys()
+    assert json.loads(described["signature"]["outputs"])[0]["tensor-spec"]["shape"] == [-1, 1]
 
 
 def test_a_loop_by_hand_adds_to_the_run_that_is_open(

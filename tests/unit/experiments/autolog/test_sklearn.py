@@ -231,3 +231,21 @@ def test_sparse_and_weighted_and_keyword_fits(autolog: Autolog, recorded: Record
     first, second = recorded.runs
     assert first.tags["data.train"] == second.tags["data.train"]
     assert json.loads(first.datasets[0].schema) == {"shape": [[2], "float64"]}
+
+
+class Mute(BaseEstimator):  # type: ignore[misc]
+    """Fits, and answers nothing."""
+
+    def fit(self, rows: Any, truth: Any) -> Mute:
+        self.fitted_ = True
+        return self
+
+    def predict(self, rows: Any) -> Any:
+        raise RuntimeError("not now")
+
+
+def test_a_model_that_cannot_answer_is_kept_all_the_same(autolog: Autolog, recorded: Recorded) -> None:
+    autolog("sklearn")
+    Mute().fit(FRAME, TRUTH)
+    signature = recorded.described(recorded.one)["signature"]
+    assert (bool(signature["inputs"]), signature["outputs"]) == (True, None)

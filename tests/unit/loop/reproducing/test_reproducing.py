@@ -101,6 +101,7 @@ def test_a_commit_that_is_gone_is_told(project: Project, recorded: Recorded) -> 
     with pytest.raises(NotFound, match="no git repository"):
         workspace.loop.reproduce(run.id)
     project.git("init", "-q")
+    (project.folder / "another.txt").write_text("so that within one second it is not the same commit again")
     project.commit()
     project.git("-c", "user.name=b", "-c", "user.email=b@b.c", "commit", "-q", "--amend", "-m", "another")
     with pytest.raises(NotFound, match="is not in"):
