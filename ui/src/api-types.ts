@@ -30,6 +30,28 @@ export interface ArtifactEntry {
   size_bytes: number
 }
 
+/** An argument of a call as people are shown it; empty for what another step gave. */
+export interface CallArgument {
+  name: string
+  text: string
+}
+
+/** One of several calls that are drawn as one node. */
+export interface CallRow {
+  node: number
+  status: string
+  duration_s: number
+  reason: string
+}
+
+/** A call whose output is taken by another. */
+export interface CallSource {
+  node: number
+  step: string
+  status: string
+  output: OutputPreview | null
+}
+
 /** One named column. */
 export interface Column {
   name: string
@@ -78,6 +100,30 @@ export interface Difference {
   part: string
   name: string
   values: unknown[]
+}
+
+/** An output that goes from one drawn node to another; `bends` are x and y in turn of the points between them. */
+export interface DrawnEdge {
+  source: number
+  target: number
+  bends: number[]
+}
+
+/** Calls that are drawn as one node; x and y of its middle in pixels, laid out on the server. */
+export interface DrawnNode {
+  id: number
+  node: number
+  step: string
+  group: string
+  calls: number
+  status: string
+  statuses: Record<string, number>
+  reason: string
+  started_at: number
+  duration_s: number
+  error: string | null
+  x: number
+  y: number
 }
 
 /** A stable address; its Ref is `endpoint:<name>`. */
@@ -195,6 +241,21 @@ export interface GraphNode {
   y: number
 }
 
+/** What became of the calls of one step in one run; `node` is the one to look at first. */
+export interface GridCell {
+  status: string
+  calls: number
+  node: number
+  duration_s: number
+  reason: string
+}
+
+/** One step of a pipeline, run by run, in the order of the runs. */
+export interface GridRow {
+  step: string
+  cells: (GridCell | null)[]
+}
+
 /** Runs of equal settings. */
 export interface Group {
   settings: Record<string, unknown>
@@ -221,6 +282,12 @@ export interface LoopView {
   stations: Station[]
   recent: Event[]
   last_seq: number
+}
+
+/** A model that a step made or returned, with its card. */
+export interface MadeModel {
+  ref: string
+  card: string
 }
 
 /** One thing that was logged at one step, its file to show first before its others. */
@@ -327,6 +394,22 @@ export interface MonitorSummary {
   open_alerts: number
 }
 
+/** The beginning of a stored output, as far as it can be shown without running anything. */
+export interface OutputPreview {
+  form: string
+  digest: string
+  size_bytes: number
+  kind: "fields" | "hidden" | "picture" | "table" | "text"
+  text: string
+  columns: string[]
+  rows: unknown[][]
+  total_rows: number | null
+  picture: string
+  refs: string[]
+  why: string
+  parts: Record<string, OutputPreview>
+}
+
 /** One file of a model's `MLmodel` folder. */
 export interface PackageFile {
   path: string
@@ -339,6 +422,55 @@ export interface Part {
   digest: string
   size_bytes: number
   rows: number
+}
+
+/** `GET /api/v1/pipelines/runs/{id}/graph`: the whole picture, or the nodes of it that changed. */
+export interface PipelineGraph {
+  run: PipelineRunRow
+  change: number
+  calls: number
+  is_whole: boolean
+  statuses: Record<string, number>
+  nodes: DrawnNode[]
+  edges: DrawnEdge[]
+  width: number
+  height: number
+}
+
+/** `GET /api/v1/pipelines/{name}`: runs newest first, steps in the order of their calls; pass `after` for more. */
+export interface PipelineHistory {
+  name: string
+  runs: PipelineRunRow[]
+  steps: GridRow[]
+  schedules: ScheduleRow[]
+  after: string | null
+}
+
+/** `GET /api/v1/pipelines`: those that ran of late, newest first, and everything that starts by itself. */
+export interface PipelineList {
+  pipelines: PipelineRow[]
+  schedules: ScheduleRow[]
+}
+
+/** A pipeline by its name: how many of the newest runs are its, and the newest of them. */
+export interface PipelineRow {
+  name: string
+  experiment: string
+  runs: number
+  recent: PipelineRunRow[]
+  schedules: string[]
+}
+
+/** One run of a pipeline, in short. */
+export interface PipelineRunRow {
+  id: string
+  name: string
+  experiment: string
+  status: string
+  started_at: string
+  ended_at: string | null
+  error: string | null
+  resumes: string
 }
 
 /** One answer, with its truth if that is known. */
@@ -429,6 +561,21 @@ export interface RunPage {
   after: string | null
 }
 
+/** What starts something by itself: a schedule of a pipeline, or another trigger. */
+export interface ScheduleRow {
+  name: string
+  action: string
+  pipeline: string
+  target: string
+  arguments: Record<string, unknown>
+  cron: string | null
+  time_zone: string
+  on: string | null
+  where: Record<string, unknown>
+  next_at: string | null
+  is_enabled: boolean
+}
+
 /** `GET /api/v1/runs/{id}/metrics/{key}`: parallel arrays; times in microseconds since 1970 UTC. */
 export interface Series {
   key: string
@@ -472,6 +619,30 @@ export interface Station {
   headline: string
   last: Event | null
   href: string | null
+}
+
+/** `GET /api/v1/pipelines/runs/{id}/calls/{node}`: one step call, with its inputs and its output previewed. */
+export interface StepCall {
+  node: number
+  step: string
+  group: string
+  status: string
+  reason: string
+  key: string
+  run: string
+  started_at: number
+  duration_s: number
+  error: string | null
+  arguments: CallArgument[]
+  sources: CallSource[]
+  source_count: number
+  output: OutputPreview | null
+  models: MadeModel[]
+  log: string
+  is_log_whole: boolean
+  doubts: string[]
+  alike: CallRow[]
+  alike_count: number
 }
 
 /** The ways from one thing. */

@@ -21,6 +21,10 @@ const PAGES: Record<string, { list: () => Promise<ComponentType>; one?: () => Pr
     list: async () => (await import("./pages/runs")).Runs,
     one: async () => (await import("./pages/run")).RunPage,
   },
+  pipelines: {
+    list: async () => (await import("./pages/pipelines")).Pipelines,
+    one: async () => (await import("./pages/pipeline")).PipelinePage,
+  },
   experiments: { list: async () => (await import("./pages/experiments")).Experiments },
   models: {
     list: async () => (await import("./pages/models")).Models,

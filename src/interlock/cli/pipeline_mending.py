@@ -10,7 +10,7 @@ from cyclopts import App
 from interlock.cli.noun import Here, name_of
 from interlock.cli.output import Answer, listing
 from interlock.cli.pipeline_progress import progress
-from interlock.cli.pipeline_running import told
+from interlock.cli.pipeline_running import compared, told
 from interlock.core.errors import InterlockError, Refused
 from interlock.workspace import open_workspace
 
@@ -21,6 +21,7 @@ def add_to(app: App) -> None:
     app.command(cancel)
     app.command(diff)
     app.command(debug)
+    app.command(verify)
 
 
 def resume(run: str, /, *, on: str | None = None, quiet: bool = False, session: Here) -> Answer:
@@ -93,6 +94,19 @@ def debug(step: str, /, *, run: str, call: int | None = None, session: Here) -> 
         why = f"{type(error).__name__}: {error}"
         return Answer({"step": step, "error": why}, (f"it raised {why}",), exit_code=Refused.exit_code)
     return Answer({"step": step, "value": repr(value)}, (f"it returned {value!r}",))
+
+
+def verify(run: str, /, *, share: float = 0.1, session: Here) -> Answer:
+    """Make some results of a run again and compare them with what is kept; exit with 1 if one differs.
+
+    A result that comes out differently is marked and reused no more.
+
+    Args:
+        run: The run.
+        share: How much of it, above 0 and up to 1.
+    """
+    with open_workspace(session.uri, create=False) as workspace:
+        return compared(workspace.pipelines.verify(name_of(run, kind="run"), share=share))
 
 
 def _given(arguments: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from interlock.pipelines.graphs import Pipeline
 from interlock.pipelines.outcomes import PipelineRun
 from interlock.pipelines.partitions import partitions
 from interlock.pipelines.targets import load_pipeline
+from interlock.pipelines.verifying import Verified
 from interlock.workspace import Workspace, open_workspace
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
@@ -40,6 +41,7 @@ def run(
     *words: Words,
     on: str | None = None,
     quiet: bool = False,
+    verify: float = 0.0,
     arguments: Annotated[str, Parameter(show=False)] = "{}",
     trigger: Annotated[str | None, Parameter(show=False)] = None,
     session: Here,
@@ -53,6 +55,7 @@ def run(
         words: The pipeline's own flags.
         on: Where its steps run: `inline`, `pool`, `ray`, `dask`, perhaps with a number of workers: `pool:4`.
         quiet: Print nothing but errors.
+        verify: Make this share of the results again afterwards and compare; 0.1 is a tenth.
         arguments: Arguments as a JSON object.
         trigger: The trigger that started this.
     """
@@ -63,7 +66,12 @@ def run(
         pipelines = workspace.pipelines.on(engine) if (engine := on or declared.on) else workspace.pipelines
         with progress(workspace, pipeline.name, quiet=quiet):
             made = pipelines.run(pipeline, **bound)
-    return Answer(None) if quiet else told(made)
+        checked = compared(pipelines.verify(made.run.id, pipeline, share=verify)) if verify else None
+    said = Answer(None) if quiet else told(made)
+    if checked is None:
+        return said
+    data = {**(said.data or {}), "verified": checked.data}
+    return Answer(data, (*said.blocks, *checked.blocks), exit_code=checked.exit_code)
 
 
 def arguments(target: str, /, *, session: Here) -> Answer:
@@ -204,6 +212,18 @@ def told(made: PipelineRun) -> Answer:
     )
     blocks: tuple[str | Table, ...] = (head, table(made.steps, columns)) if made.steps else (head,)
     return Answer({"run": made.run, "value": _short(made.value), "steps": made.steps}, blocks)
+
+
+def compared(found: Sequence[Verified]) -> Answer:
+    """Say which results came out as they are kept."""
+    columns = {
+        "step": lambda one: one.step,
+        "call": lambda one: one.node,
+        "same": lambda one: one.same,
+        "difference": lambda one: one.difference or None,
+    }
+    said = listing(found, columns, empty="no result was made again: the run has too few steps for this share")
+    return Answer(said.data, said.blocks, exit_code=0 if all(one.same for one in found) else Refused.exit_code)
 
 
 def _short(value: Any) -> str:

@@ -254,7 +254,7 @@ def short(value: Any, *, limit: int = 60) -> str:
         return f"table {value.num_rows} × {value.num_columns}"
     if is_array(value):
         return f"array {value.dtype} {'×'.join(map(str, value.shape))}"
-    if isinstance(value, Known):
+    if isinstance(value, Known) or (isinstance(value, (list, tuple)) and any(isinstance(one, Known) for one in value)):
         return ""
     if not isinstance(value, (*_SCALARS, list, tuple, dict, set, frozenset, Enum, *_TEXT_TYPES)):
         return f"<{type(value).__name__}>"

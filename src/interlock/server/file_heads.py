@@ -97,7 +97,7 @@ def _delimited(file: ArtifactEntry, text: str, delimiter: str, *, is_whole: bool
         file,
         "table",
         columns=tuple(name[:LONGEST_CELL] for name in head[:MOST_COLUMNS]),
-        rows=tuple(_row(row[:MOST_COLUMNS]) for row in body[start : start + rows]),
+        rows=tuple(cells_of(row[:MOST_COLUMNS]) for row in body[start : start + rows]),
         total_rows=len(body) if is_whole else None,
         is_whole=is_whole and len(body) <= rows and len(head) <= MOST_COLUMNS,
     )
@@ -116,7 +116,7 @@ def _json(file: ArtifactEntry, text: str, *, start: int, rows: int) -> FileHead:
                 file,
                 "table",
                 columns=tuple(str(name)[:LONGEST_CELL] for name in columns[:MOST_COLUMNS]),
-                rows=tuple(_row(row[:MOST_COLUMNS]) for row in data[start : start + rows]),
+                rows=tuple(cells_of(row[:MOST_COLUMNS]) for row in data[start : start + rows]),
                 total_rows=len(data),
                 is_whole=len(data) <= rows and len(columns) <= MOST_COLUMNS,
             )
@@ -161,12 +161,13 @@ def _rows_of(table: Any, columns: tuple[str, ...], *, start: int, rows: int) -> 
             part = batch.slice(skipped, left)
             skipped = 0
             left -= part.num_rows
-            yield from (_row(row) for row in zip(*(one.to_pylist() for one in part.columns), strict=True))
+            yield from (cells_of(row) for row in zip(*(one.to_pylist() for one in part.columns), strict=True))
             if left == 0:
                 return
 
 
-def _row(values: Any) -> tuple[Any, ...]:
+def cells_of(values: Any) -> tuple[Any, ...]:
+    """Return the cells of a row as JSON has them and a table shows them."""
     return tuple(_cell(value) for value in values)
 
 

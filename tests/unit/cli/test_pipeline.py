@@ -177,3 +177,21 @@ def test_many_steps_are_listed_on_request(typed: Callable[..., tuple[int, Any]])
     text = typed("show", run, as_json=False)[1]
     assert "scale × 120" in text and "and 21 more" in text
     assert "more: --steps" not in typed("show", run, "--steps", as_json=False)[1]
+
+
+def test_results_are_made_again_and_compared(typed: Callable[..., tuple[int, Any]]) -> None:
+    day = ("--day", "2026-01-12")
+    code, said = typed("run", "cli_jobs.py:nightly", *day, "--verify", "1")
+    assert code == 0 and [(one["step"], one["same"]) for one in said["verified"]] == [("load", True), ("scale", True)]
+    (run,) = runs(typed)
+    assert "yes" in typed("verify", run, "--share", "1", as_json=False)[1]
+    assert typed("verify", run, "--share", "2", as_json=False)[0] == 2
+
+
+def test_a_result_that_differs_is_told(typed: Callable[..., tuple[int, Any]], tmp_path: Path) -> None:
+    (tmp_path / "cli_jobs.py").write_text(
+        CODE.replace("return value * alpha", "return value * len(alpha_of())")
+        + "\nseen: list[int] = []\ndef alpha_of() -> list[int]:\n    seen.append(1)\n    return seen\n"
+    )
+    code, text = typed("run", "cli_jobs.py:nightly", "--day", "2026-01-12", "--verify", "1", as_json=False)
+    assert code == 1 and "12 → 24" in text.replace("12.0", "12").replace("24.0", "24")

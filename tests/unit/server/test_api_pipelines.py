@@ -22,10 +22,11 @@ from interlock.ports.stores import Stores
 from interlock.ports.trigger_store import Trigger
 from interlock.server.pipeline_views import PipelineGraph, PipelineHistory, PipelineList, StepCall
 from interlock.server.step_calls import step_call
+from tests.unit.server.asgi import call
 from tests.unit.server.conftest import START, Get
 
 FAILURE = """Traceback (most recent call last):
-StepFailed: step 'fit' failed on alpha=1 [IL520]
+StepFailed: error: step 'fit' failed on alpha=1 [IL520]
 because: ValueError: no
 try: call it by itself"""
 
@@ -69,7 +70,7 @@ def test_pipelines_are_listed_with_what_starts_them(stores: Stores, get: Get) ->
     ]
     assert [(run.id, run.error) for run in found.pipelines[0].recent] == [
         (new, None),
-        (old, "StepFailed: step 'fit' failed on alpha=1 [IL520]; because: ValueError: no"),
+        (old, "step 'fit' failed on alpha=1 [IL520]; because: ValueError: no"),
     ]
     night, off, event, broken = found.schedules
     assert night.next_at is not None
@@ -274,8 +275,6 @@ def test_what_a_running_step_prints_is_shown_as_it_comes(stores: Stores, tmp_pat
 
 
 def test_all_of_it_wants_the_token(make_app: Any) -> None:
-    from tests.unit.server.asgi import call
-
     app = make_app(token="open-sesame")
     for path in ("", "/nightly", "/runs/x/graph", "/runs/x/calls/0"):
         assert call(app, "GET", f"/api/v1/pipelines{path}").status == 401

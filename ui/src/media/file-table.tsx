@@ -48,7 +48,8 @@ function extent(head: FileHead, start: number): string {
   return `rows ${figure(start + 1)} to ${figure(last)} of ${figure(head.total_rows)}`;
 }
 
-function Rows(props: { of: FileHead; label: string; start: number }) {
+/** Rows as they were read: of a file, or of what a step put out. */
+export function Rows(props: { of: Pick<FileHead, "columns" | "rows" | "why"> & { kind: string }; label: string; start: number }) {
   const { columns, rows, kind, why } = props.of;
   if (kind !== "table") return <p class="quiet">It cannot be shown as a table{why && `: ${why}`}.</p>;
   if (columns.length === 0) return <p class="quiet">The table has no columns.</p>;

@@ -12,6 +12,7 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { key: "h", title: "Loop", href: "/" },
   { key: "d", title: "Data", href: "/datasets" },
+  { key: "p", title: "Pipelines", href: "/pipelines" },
   { key: "r", title: "Runs", href: "/runs" },
   { key: "m", title: "Models", href: "/models" },
   { key: "e", title: "Endpoints", href: "/endpoints" },

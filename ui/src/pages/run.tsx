@@ -38,7 +38,16 @@ export function RunPage(props: { name: string }) {
       title={run?.name || shortId(props.name)}
       above={<a href="/runs">Runs</a>}
       about={run && <About run={run} />}
-      aside={<RefTools of={`run:${props.name}`} />}
+      aside={
+        <>
+          {run?.kind === "pipeline" && (
+            <a class="button" href={`/pipelines/${pathOf(run.name)}/runs/${pathOf(run.id)}`}>
+              Graph
+            </a>
+          )}
+          <RefTools of={`run:${props.name}`} />
+        </>
+      }
     >
       <Show of={detail}>{(found) => <Body detail={found} />}</Show>
     </Page>
