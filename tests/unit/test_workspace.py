@@ -200,6 +200,24 @@ def test_many_processes_open_a_new_folder_at_once(tmp_path: Path) -> None:
         assert workspace.stores.journal.counts() == {"x.y": 6}
 
 
+def test_a_folder_that_becomes_a_workspace_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "made"
+    open_workspace(made).close()
+    late = tmp_path / "late"
+    late.mkdir()
+    (late / "metadata.db").write_bytes(b"")
+    looked = Path.exists
+
+    def another_process_comes(path: Path, **options: Any) -> bool:
+        (late / "workspace.json").write_bytes((made / "workspace.json").read_bytes())
+        return looked(path, **options)
+
+    monkeypatch.setattr(Path, "exists", another_process_comes)
+    open_workspace(late).close()
+
+
 def test_the_face_opens_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import interlock as il
 

@@ -50,6 +50,8 @@ def prepare_folder(folder: Path, *, create: bool) -> None:
             fix="interlock demo, or interlock --dir FOLDER …",
         )
     if folder.exists() and any(not entry.name.startswith(MARKER) for entry in folder.iterdir()):
+        if marker.is_file():  # another process made it one since the first look: the marker comes before all else
+            return
         raise InvalidInput(
             f"{folder} is not a workspace",
             why=f"it holds files but no {MARKER}",
