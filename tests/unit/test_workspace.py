@@ -210,7 +210,7 @@ def test_a_folder_that_becomes_a_workspace_while_it_is_looked_at(
     (late / "metadata.db").write_bytes(b"")
     looked = Path.exists
 
-    def another_process_comes(path: Path, **options: Any) -> bool:
+    def another_process_comes(path: Path, **options: bool) -> bool:
         (late / "workspace.json").write_bytes((made / "workspace.json").read_bytes())
         return looked(path, **options)
 
