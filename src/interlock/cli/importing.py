@@ -17,6 +17,7 @@ from interlock.cli.output import Answer, Table, fields, table
 from interlock.cli.session import Session
 from interlock.core.errors import InvalidInput, Refused
 from interlock.core.units import human_bytes
+from interlock.loop.importing.aim import Aim
 from interlock.loop.importing.mlflow_folder import MlflowFolder
 from interlock.loop.importing.mlflow_http import MlflowHttp
 from interlock.loop.importing.mlflow_sql import MlflowSql
@@ -77,6 +78,16 @@ def trackio(place: Path, /, *, session: Here) -> Answer:
         place: Its folder (`~/.cache/huggingface/trackio`), or the `.db` file of one project.
     """
     return _import(lambda: Trackio(place), session)
+
+
+@app.command
+def aim(folder: Path, /, *, session: Here) -> Answer:
+    """Bring over a repository of Aim; reads it through the package `aim`, which must be installed here.
+
+    Args:
+        folder: The folder that holds `.aim`.
+    """
+    return _import(lambda: Aim(folder), session)
 
 
 def mlflow_source(source: str, *, artifacts: tuple[Path, ...] = ()) -> Source:
