@@ -125,7 +125,8 @@ def test_who_takes_the_claim_on_a_run_stops_it(stores: Stores, monkeypatch: pyte
     monkeypatch.setattr(recording, "_SOON_S", 0.005)
     monkeypatch.setattr(recording, "_RENEW_EVERY_S", 0.0)
     watched = Watched(stores)
-    stores.steps.claim([watched.recorder.claim], holder="eve", ttl_s=60, now=NOW, over=watched.recorder.holder)
+    now = SystemClock().now()  # the recorder goes by this clock too
+    stores.steps.claim([watched.recorder.claim], holder="eve", ttl_s=60, now=now, over=watched.recorder.holder)
     assert watched.cancelled.wait(10)
     assert watched.recorder.cancelled
 
