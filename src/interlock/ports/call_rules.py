@@ -28,6 +28,10 @@ PROCESS = new_id()
 _defined = [b""]
 
 
+CANNOT_IMPORT = "a worker process cannot import the function it was given"
+"""What is wrong with a call that never began, since its code is in its caller's memory and nowhere a worker looks."""
+
+
 def pack_call(call: Call) -> bytes:
     """Write a call.
 
@@ -52,7 +56,7 @@ def answer(payload: bytes) -> bytes:
     except _UNREADABLE as error:
         return write_error(
             InvalidInput(
-                "a worker process cannot import the function it was given",
+                CANNOT_IMPORT,
                 why=f"{type(error).__name__}: {error}",
                 fix="put its module where the worker finds it (sys.path, PYTHONPATH), or run with on='inline'",
             )

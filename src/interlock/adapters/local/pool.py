@@ -14,7 +14,7 @@ from interlock.adapters.local.capacity import Capacity, gpus_here, memory_here_b
 from interlock.adapters.local.jobs import Job, Overseer
 from interlock.adapters.local.workers import Nursery, Worker, place_here
 from interlock.core.errors import InterlockError, InvalidInput
-from interlock.ports.call_rules import answer, closed, died, ending, pack_call, read_answer
+from interlock.ports.call_rules import CANNOT_IMPORT, answer, closed, died, ending, pack_call, read_answer
 from interlock.ports.executor import Call, Executor, Outcome, StaleWorker
 
 Environments = Callable[[str], Path]
@@ -192,6 +192,9 @@ class ProcessExecutor(Executor):
                 succeeded, value = read_answer(answer(job.payload))
         else:
             self._give_back(environment, worker)
+            if not succeeded and _never_began(value) and not job.call.resources.needs_worker:
+                # its module was loaded by hand, from where no worker looks
+                succeeded, value = read_answer(answer(job.payload))
         job.outcome.answer(value if succeeded else None, None if succeeded else value)
         return True
 
@@ -237,3 +240,7 @@ def _modules_of(call: Call) -> list[str]:
     """Return the modules that a call's function and the functions among its arguments are from."""
     found = [getattr(piece, "__module__", None) for piece in (call.function, *call.args) if callable(piece)]
     return [name for name in found if isinstance(name, str) and name != "__main__" and name in sys.modules]
+
+
+def _never_began(error: BaseException) -> bool:
+    return isinstance(error, InvalidInput) and error.what == CANNOT_IMPORT

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -273,4 +274,15 @@ class TestAdaptive:
     def test_one_processor_gains_nothing(self) -> None:
         executor = AdaptiveExecutor(lambda: ProcessExecutor(1))
         assert executor.start(Call(os.getpid, expected_s=PAYS_FROM_S)).result(timeout=60) == os.getpid()
+        executor.close()
+
+
+def test_code_that_no_worker_finds_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("loaded_by_hand")
+    exec("import os\ndef where():\n    return os.getpid()\n", vars(module))
+    monkeypatch.setitem(sys.modules, "loaded_by_hand", module)
+    executor = ProcessExecutor(1)
+    try:
+        assert executor.submit(vars(module)["where"]).result(60) == os.getpid()
+    finally:
         executor.close()
