@@ -18,6 +18,7 @@ import pytest
 
 from interlock.ports.run_store import RunFilter
 from interlock.workspace import open_workspace
+from tests.postgres import fresh_schema
 
 pytestmark = pytest.mark.slow
 
@@ -126,8 +127,11 @@ def over_http(tmp_path: Path) -> Iterator[str]:
 def test_the_same_story_on_a_server(
     kind: str, whole: tuple[Path, dict[str, Any]], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    uri = request.getfixturevalue("postgres_uri" if kind == "postgres" else "over_http")
-    outcome = finish(uri)
+    if kind == "postgres":
+        with fresh_schema(request.getfixturevalue("postgres_uri")) as uri:
+            outcome = finish(uri)
+    else:
+        outcome = finish(request.getfixturevalue("over_http"))
     _, expected = whole
     for key in ("predictions", "truths", "refusals", "promotions", "alerts", "reports"):
         assert outcome[key] == expected[key], key

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from interlock.workspace import Workspace, open_workspace
 from tests.journeys.lived_in import served
+from tests.postgres import fresh_schema
 
 TRIP = Path(__file__).with_name("mlflow_trip.py")
 
@@ -21,8 +23,11 @@ TRIP = Path(__file__).with_name("mlflow_trip.py")
 @pytest.fixture(scope="module", params=["folder", "postgres"])
 def workspace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("client") / ".interlock"
-    uri = request.getfixturevalue("postgres_uri") if request.param == "postgres" else str(folder)
-    with open_workspace(uri) as opened:
+    with ExitStack() as exits:
+        uri = str(folder)
+        if request.param == "postgres":
+            uri = exits.enter_context(fresh_schema(request.getfixturevalue("postgres_uri")))
+        opened = exits.enter_context(open_workspace(uri))
         opened.stores.experiments.ensure("Default")
         yield opened
 
