@@ -232,6 +232,8 @@ def test_notes_are_written_and_read_as_text(page: Page, workspace: Workspace, ru
     page.get_by_role("button", name=re.compile("Write a note|Edit")).click()
     page.get_by_label("Notes, in Markdown").fill("It is **good** <b id=bold>really</b>")
     page.get_by_role("button", name="Save").click()
+    # the preview shows it at once; saved it is when it can be edited again
+    expect(page.get_by_role("button", name="Edit")).to_be_visible()
     expect(page.locator(".prose strong")).to_have_text("good")
     expect(page.locator("#bold")).to_have_count(0)
     assert workspace.stores.runs.get(run.id).tags["mlflow.note.content"].startswith("It is **good**")
