@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def media_path(kind: str, key: str, step: float, ending: str) -> str:
     return check_path(f"{FOLDER}/{kind}/{key}/{name}.{ending}", of=f"key of {kind}")
 
 
-class MediaLogging:
+class MediaLogging(ABC):
     """The part of an open run that takes media.
 
     Every method takes a key, the thing, a step (the one after the last of that key, if not given) and a caption.
@@ -113,11 +114,11 @@ class MediaLogging:
 
     _media: MediaIndex
 
-    def _keep(self, path: str, data: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _keep(self, path: str, data: bytes) -> None: ...
 
-    def _micros(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _micros(self) -> int: ...
 
     def log_image(self, key: str, image: Any, *, step: float | None = None, caption: str = "") -> None:
         """Log a picture: an array, a PIL image, a file, bytes, or a list of any of them.

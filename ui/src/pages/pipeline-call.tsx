@@ -3,6 +3,7 @@ import type { CallSource, OutputPreview, StepCall } from "../api-types";
 import { pathOf } from "../api/client";
 import { Show, useResource } from "../api/resource";
 import { Code } from "../design/code";
+import { Failure } from "../design/failure";
 import { Facts } from "../design/page";
 import { RefLink } from "../design/ref-link";
 import { Rows } from "../media/file-table";
@@ -73,7 +74,7 @@ function Body(props: { of: StepCall; pipelineRun: string }) {
           </p>
         </section>
       )}
-      {call.error && <Failure text={call.error} />}
+      {call.error && <Failure class="call-error" heading="h3" text={call.error} />}
       {call.doubts.length > 0 && (
         <section>
           <h3>Another run may give something else</h3>
@@ -113,21 +114,6 @@ function Body(props: { of: StepCall; pipelineRun: string }) {
       {call.alike_count > 1 && <Alike of={call} />}
       {call.run && call.status !== "reused" && <Code label="Run this call again under a debugger" text={`interlock pipeline debug ${call.step} --run run:${props.pipelineRun}`} />}
     </>
-  );
-}
-
-function Failure(props: { text: string }) {
-  const lines = props.text.trim().split("\n");
-  return (
-    <section class="call-error" aria-label="Why it failed">
-      <h3>{lines.at(-1)}</h3>
-      {lines.length > 1 && (
-        <details>
-          <summary>Traceback</summary>
-          <Code text={props.text} />
-        </details>
-      )}
-    </section>
   );
 }
 

@@ -1,9 +1,8 @@
 /** The graph of a run as the server laid it out; moved by dragging, wheel with Ctrl, buttons, keys, or the small map. */
-import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { DrawnEdge, DrawnNode, PipelineGraph } from "../api-types";
-import { Icon } from "../design/icon";
+import { around, type Box, CanvasTools, opening, Tips, useCanvas } from "../design/canvas";
 import { compact, duration } from "../text/format";
 import { extentOf, signOf, toneOf, wordOf } from "./pipeline-words";
 
@@ -12,7 +11,6 @@ const HALF = { width: 106, height: 24 };
 const MARGIN = 24;
 /** Room for the buttons above the nodes. */
 const ABOVE = 34;
-const STEP = 60;
 const ZOOM = 1.3;
 /** How large a small graph gets, how small a large one before it opens on one end, and how large then. */
 const SCALE = { largest: 1.1, smallest: 0.55, opened: 0.85 };
@@ -21,13 +19,6 @@ const FAR = { plain: 0.5, mute: 0.24 };
 const HEIGHT = { least: 220, share: 0.62 };
 /** So many letters of a name have room. */
 const LONGEST = 22;
-
-interface Box {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
 
 interface GraphProps {
   graph: PipelineGraph;
@@ -43,48 +34,27 @@ interface GraphProps {
 export function StepGraph(props: GraphProps) {
   const { graph, chosen, wanted } = props;
   const svg = useRef<SVGSVGElement>(null);
-  const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null);
   const whole: Box = {
     x: -HALF.width - MARGIN,
     y: -HALF.height - MARGIN - ABOVE,
     width: graph.width + 2 * (HALF.width + MARGIN),
     height: graph.height + 2 * (HALF.height + MARGIN) + ABOVE,
   };
-  const seen = useSignal<Box>(whole);
-  const room = () => ({ width: svg.current?.clientWidth || 1, height: svg.current?.clientHeight || 1 });
+  const canvas = useCanvas(svg, whole, (room) => opening(whole, undefined, room, SCALE), { by: ZOOM, slack: 4 });
+  const { seen, room } = canvas;
   const found = wanted === "" ? null : graph.nodes.filter((node) => isWanted(node, wanted));
 
   useEffect(() => {
     const first = graph.nodes.find((node) => node.id === chosen) ?? graph.nodes.find(({ status }) => status === "failed" || status === "running");
-    seen.value = start(whole, first ?? graph.nodes[0], room());
+    seen.value = opening(whole, first ?? graph.nodes[0], room(), SCALE);
   }, [graph.run.id, graph.width, graph.height]);
   useEffect(() => {
     const first = found?.[0];
     if (first) seen.value = around(first.x, first.y, room(), Math.max(SCALE.opened, room().width / seen.value.width));
   }, [wanted]);
 
-  const scale = () => seen.value.width / room().width;
-  const move = (dx: number, dy: number) => {
-    seen.value = { ...seen.value, x: seen.value.x + dx, y: seen.value.y + dy };
-  };
-  const zoom = (by: number, at = { x: 0.5, y: 0.5 }) => {
-    const { x, y, width, height } = seen.value;
-    seen.value = { x: x + (width - width / by) * at.x, y: y + (height - height / by) * at.y, width: width / by, height: height / by };
-  };
-  const fit = () => {
-    seen.value = start(whole, undefined, room());
-  };
-  const actions: Record<string, () => void> = {
-    ArrowLeft: () => move(-STEP * scale(), 0),
-    ArrowRight: () => move(STEP * scale(), 0),
-    ArrowUp: () => move(0, -STEP * scale()),
-    ArrowDown: () => move(0, STEP * scale()),
-    "+": () => zoom(ZOOM),
-    "-": () => zoom(1 / ZOOM),
-    "0": fit,
-  };
   const nodes = useMemo(
-    () => graph.nodes.map((node) => <NodeBox key={node.id} node={node} isChosen={node.id === chosen} isDim={found !== null && !found.includes(node)} onChoose={() => drag.current?.moved || props.onChoose(node)} />),
+    () => graph.nodes.map((node) => <NodeBox key={node.id} node={node} isChosen={node.id === chosen} isDim={found !== null && !found.includes(node)} onChoose={() => canvas.wasDragged() || props.onChoose(node)} />),
     [graph.nodes, chosen, wanted],
   );
   const edges = useMemo(() => {
@@ -92,12 +62,12 @@ export function StepGraph(props: GraphProps) {
     return graph.edges.map((edge) => <EdgeLine key={`${edge.source} ${edge.target}`} edge={edge} from={places.get(edge.source)} to={places.get(edge.target)} isNear={edge.source === chosen || edge.target === chosen} />);
   }, [graph.edges, graph.nodes, chosen]);
   const { x, y, width, height } = seen.value;
-  const shown = Math.min(room().width / width, room().height / height);
+  const shown = canvas.shown();
   const far = shown < FAR.mute ? "mute" : shown < FAR.plain ? "plain" : "near";
 
   return (
     <>
-      <div class="steps">
+      <div class="canvas steps">
         <svg
           ref={svg}
           class={`steps-picture steps-${far}`}
@@ -106,51 +76,13 @@ export function StepGraph(props: GraphProps) {
           tabindex={0}
           role="group"
           aria-label="Graph of the steps. Arrow keys move, plus and minus zoom, 0 shows all."
-          onKeyDown={(press) => {
-            const action = actions[press.key];
-            if (action === undefined) return;
-            press.preventDefault();
-            action();
-          }}
-          onWheel={(wheel) => {
-            if (!wheel.ctrlKey && !wheel.metaKey) return;
-            wheel.preventDefault();
-            const box = wheel.currentTarget.getBoundingClientRect();
-            zoom(wheel.deltaY < 0 ? ZOOM : 1 / ZOOM, { x: (wheel.clientX - box.left) / box.width, y: (wheel.clientY - box.top) / box.height });
-          }}
-          onPointerDown={(press) => {
-            drag.current = { x: press.clientX, y: press.clientY, moved: false };
-          }}
-          onPointerMove={(pointer) => {
-            const from = drag.current;
-            if (from === null || pointer.buttons === 0) return;
-            const [dx, dy] = [from.x - pointer.clientX, from.y - pointer.clientY];
-            if (!from.moved && Math.abs(dx) + Math.abs(dy) < 4) return;
-            move(dx / shown, dy / shown);
-            drag.current = { x: pointer.clientX, y: pointer.clientY, moved: true };
-          }}
+          {...canvas.handlers}
         >
-          <defs>
-            {["", "-near"].map((name) => (
-              <marker key={name} id={`step-tip${name}`} class={`step-tip${name}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
-                <path d="M1 1 7 4 1 7" />
-              </marker>
-            ))}
-          </defs>
+          <Tips name="step-tip" />
           {edges}
           {nodes}
         </svg>
-        <div class="steps-tools">
-          <button type="button" class="icon-button" aria-label="Zoom in" onClick={actions["+"]}>
-            <Icon name="plus" />
-          </button>
-          <button type="button" class="icon-button" aria-label="Zoom out" onClick={actions["-"]}>
-            <Icon name="minus" />
-          </button>
-          <button type="button" class="icon-button" aria-label="Show all" onClick={fit}>
-            <Icon name="fit" />
-          </button>
-        </div>
+        <CanvasTools actions={canvas.actions} />
         {found !== null && (
           <p class="steps-found" role="status">
             {found.length === 0 ? "No step is called that" : `${found.length} found`}
@@ -169,23 +101,6 @@ export function StepGraph(props: GraphProps) {
 
 function isWanted(node: DrawnNode, wanted: string): boolean {
   return (node.group + node.step).toLowerCase().includes(wanted.toLowerCase());
-}
-
-/** All of it if that stays legible; else one node, with what follows it. */
-function start(whole: Box, first: DrawnNode | undefined, room: { width: number; height: number }): Box {
-  const scale = Math.min(room.width / whole.width, room.height / whole.height, SCALE.largest);
-  if (first === undefined || scale >= SCALE.smallest) return around(whole.x + whole.width / 2, whole.y + whole.height / 2, room, scale);
-  const box = around(first.x, first.y, room, SCALE.opened);
-  return { ...box, x: within(box.x, whole.x, whole.width - box.width), y: within(box.y, whole.y, whole.height - box.height) };
-}
-
-function around(x: number, y: number, room: { width: number; height: number }, scale: number): Box {
-  const [width, height] = [room.width / scale, room.height / scale];
-  return { x: x - width / 2, y: y - height / 2, width, height };
-}
-
-function within(at: number, first: number, slack: number): number {
-  return slack < 0 ? first + slack / 2 : Math.min(Math.max(at, first), first + slack);
 }
 
 function EdgeLine(props: { edge: DrawnEdge; from: DrawnNode | undefined; to: DrawnNode | undefined; isNear: boolean }) {

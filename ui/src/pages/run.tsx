@@ -4,7 +4,7 @@ import type { Run, RunDetail } from "../api-types";
 import { pathOf } from "../api/client";
 import { Show, useResource } from "../api/resource";
 import { Badge, State } from "../design/badge";
-import { Code } from "../design/code";
+import { Failure } from "../design/failure";
 import { Card, Empty, Facts, Page } from "../design/page";
 import { RefText, RefTools } from "../design/ref-link";
 import { type Tab, Tabs } from "../design/tabs";
@@ -111,25 +111,9 @@ function Body(props: { detail: RunDetail }) {
   ];
   return (
     <div class="stack">
-      {run.error && <Failure text={run.error} />}
+      {run.error && <Failure class="problem" text={run.error} heading="h2" />}
       <Tabs tabs={tabs.filter((tab) => tab !== false)} />
     </div>
-  );
-}
-
-/** Why a run failed: the last line of its traceback says it, the rest is there to be opened. */
-function Failure(props: { text: string }) {
-  const lines = props.text.trim().split("\n");
-  return (
-    <section class="problem" aria-label="Why it failed">
-      <h2>{lines.at(-1)}</h2>
-      {lines.length > 1 && (
-        <details>
-          <summary>Traceback</summary>
-          <Code text={props.text} />
-        </details>
-      )}
-    </section>
   );
 }
 
