@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from interlock.core.schema import Signature
 
@@ -14,13 +14,23 @@ class Predictor(Protocol):
     """A loaded model.
 
     Thread-safe: may be called from several threads at once. Columns are equally long sequences in the order of
-    the signature's inputs, already validated; missing values are None in strings and NaN in numbers. Pure: the
-    same columns give the same answer. Rows that the model itself cannot take raise `InvalidInput`.
+    the signature's inputs, already validated; missing values are None in strings and NaN in numbers. Tensors are
+    NumPy arrays of their datatype, `rows` long (objects for BYTES). Pure: the same columns give the same answer.
+    Rows that the model itself cannot take raise `InvalidInput`.
     """
 
     @abstractmethod
     def predict(self, columns: Sequence[Any], *, rows: int) -> dict[str, Any]:
-        """Return for each output name an array of `rows` values."""
+        """Return for each output name an array whose first dimension is `rows`."""
+
+
+@runtime_checkable
+class StreamingPredictor(Predictor, Protocol):
+    """A loaded model that can answer part by part."""
+
+    @abstractmethod
+    def stream(self, columns: Sequence[Any], *, rows: int) -> Iterator[dict[str, Any]]:
+        """Yield parts of the answer as they come; what `predict` returns is all of them together."""
 
 
 class ModelRuntime(Protocol):

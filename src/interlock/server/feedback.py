@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from interlock.core.clock import to_micros
-from interlock.core.errors import InvalidInput, LimitExceeded
+from interlock.core.errors import InterlockError, InvalidInput, LimitExceeded
 from interlock.ports.prediction_log import Feedback
+from interlock.server.answering import Answering
+from interlock.server.calls import Call, Reply, encode_json
+from interlock.server.data_routes import DataRoute
+from interlock.server.oip_routes import error_shape
 from interlock.serving.validation import MAX_ROWS
+
+
+def routes(answering: Answering) -> Sequence[DataRoute]:
+    """Return the routes that take feedback."""
+    host = answering.host
+
+    async def feedback(call: Call, params: dict[str, str]) -> Reply:
+        if "name" in params:
+            host.engine(params["name"])
+        truths = read_truths(await call.body(), now_micros=to_micros(host.clock.now()))
+        receipt = await answering.in_thread(lambda: host.log.feedback(truths))
+        return Reply(encode_json(write_receipt(receipt)))
+
+    return [
+        DataRoute(method="POST", path="/api/v1/feedback", handler=feedback, shape=problem_shape),
+        DataRoute(method="POST", path="/v2/models/{name}/feedback", handler=feedback, shape=error_shape),
+    ]
+
+
+def problem_shape(error: InterlockError) -> tuple[int, Any]:
+    """Return the status and body of an error as a Problem."""
+    return error.http_status, {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix}
 
 
 class Truth(msgspec.Struct, forbid_unknown_fields=True):

@@ -12,9 +12,9 @@ from interlock.core.errors import InvalidInput, LimitExceeded, Refused, Unauthor
 from interlock.server.http import Rejection, Scope
 from interlock.server.limits import Limits
 
-Access = Literal["open", "api", "data"]
-"""`open` anyone who reaches the port · `api` the control plane · `data` predictions and feedback; the last two want
-the token where one is set."""
+Access = Literal["open", "api", "data", "admin"]
+"""`open` anyone who reaches the port · `api` the control plane · `data` predictions and feedback · `admin` what changes
+what is served; all but the first want the token where one is set."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WILDCARDS = frozenset({"0.0.0.0", "::", "[::]", ""})  # noqa: S104

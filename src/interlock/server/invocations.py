@@ -8,18 +8,61 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from interlock.core.errors import InterlockError, InvalidInput, SchemaMismatch
+from interlock.core.errors import InterlockError, InvalidInput, SchemaMismatch, Unavailable
 from interlock.core.schema import Column
-from interlock.serving.engine import Answer
+from interlock.server.answering import Answering
+from interlock.server.calls import Call, Reply, StatusError, encode_json
+from interlock.server.data_routes import DataRoute
+from interlock.serving.engine import Answer, EndpointEngine
 from interlock.serving.validation import RowCheck, Table
 
 JSON_TYPES = frozenset({"", "application/json"})
 CSV_TYPE = "text/csv"
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+def routes(answering: Answering) -> Sequence[DataRoute]:
+    """Return the routes of the scoring protocol."""
+    host = answering.host
+
+    async def invoke(call: Call, engine: EndpointEngine) -> Reply:
+        media_type = call.media_type
+        if media_type not in JSON_TYPES and media_type != CSV_TYPE:
+            raise StatusError(
+                415, InvalidInput("the content type is not taken", why="expected application/json or text/csv")
+            )
+        body = await call.body()
+        answer, _ = await answering.predict(
+            engine, lambda check: read_rows(body, media_type, check), size_bytes=len(body)
+        )
+        return Reply(encode_json(write_reply(answer)))
+
+    async def only(call: Call, params: dict[str, str]) -> Reply:
+        return await invoke(call, host.only())
+
+    async def named(call: Call, params: dict[str, str]) -> Reply:
+        return await invoke(call, host.engine(params["name"]))
+
+    async def ping(call: Call, params: dict[str, str]) -> Reply:
+        if not host.is_ready:
+            raise Unavailable("not every endpoint is ready", why="a model is not loaded yet")
+        return Reply(b"\n", headers=(_TEXT,))
+
+    async def version(call: Call, params: dict[str, str]) -> Reply:
+        return Reply(answering.version.encode(), headers=(_TEXT,))
+
+    return [
+        DataRoute(method="POST", path="/invocations", handler=only, shape=error_body),
+        DataRoute(method="POST", path="/endpoints/{name}/invocations", handler=named, shape=error_body),
+        DataRoute(method="GET", path="/ping", handler=ping, shape=error_body, access="open"),
+        DataRoute(method="GET", path="/health", handler=ping, shape=error_body, access="open"),
+        DataRoute(method="GET", path="/version", handler=version, shape=error_body),
+    ]
 
 
 class Split(msgspec.Struct):

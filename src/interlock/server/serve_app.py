@@ -13,9 +13,6 @@ from interlock.server.http import Receive, Rejection, Scope, Send
 from interlock.server.limits import Limits
 from interlock.server.oip import error_text
 
-PROBES = frozenset({"/ping", "/health", "/v2/health/live", "/v2/health/ready"})
-"""What an orchestrator asks; it has no token."""
-
 
 class ServeApp:
     """The data plane behind its guard, as an ASGI application.
@@ -43,15 +40,14 @@ class ServeApp:
         limits: Limits = DATA_LIMITS,
         version: str = "0.1.0",
     ) -> None:
-        self._data_plane = DataPlane(endpoints, limits=limits, version=version)
         self._guard = Guard(host=host, token=token, allowed_hosts=allowed_hosts, limits=limits)
+        self._data_plane = DataPlane(endpoints, limits=limits, version=version, admit=self._guard.admit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
             try:
                 self._guard.inspect(scope)
-                self._guard.admit(scope, "open" if scope["path"] in PROBES else "data")
             except Rejection as rejection:
                 body = encode_json({"error": error_text(rejection.error)})
                 await Reply(body, rejection.status, (JSON, *rejection.headers)).send(send)
