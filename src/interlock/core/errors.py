@@ -178,12 +178,12 @@ class Cancelled(InterlockError):
 
 
 def error_types() -> dict[str, type[InterlockError]]:
-    """Return every class of the tree by its code."""
+    """Return every class of the tree by its code; a class that only carries more has the code of its base."""
     found: dict[str, type[InterlockError]] = {}
     waiting: list[type[InterlockError]] = [InterlockError]
     while waiting:
         kind = waiting.pop()
-        found[kind.code] = kind
+        found.setdefault(kind.code, kind)
         waiting.extend(kind.__subclasses__())
     return found
 
@@ -194,6 +194,15 @@ def missing_extra(library: str, *, extra: str, purpose: str) -> MissingExtra:
         f"{purpose} needs the library '{library}'",
         why="it is not installed in this environment",
         fix=f"pip install 'interlock[{extra}]'",
+    )
+
+
+def missing_library(library: str, *, purpose: str) -> MissingExtra:
+    """Build the error for a library that no extra brings, as it is large or the user's own choice."""
+    return MissingExtra(
+        f"{purpose} needs the library '{library}'",
+        why="it is not installed in this environment",
+        fix=f"pip install {library}",
     )
 
 

@@ -19,6 +19,7 @@ _DRAWN_AT_ONCE = 400
 _lock = threading.Lock()
 _last = 0
 _randomness = b""
+_start = (-1, "")
 
 
 def _reseed_after_fork() -> None:
@@ -39,7 +40,7 @@ def new_id() -> str:
         >>> first < second and len(first) == 26
         True
     """
-    global _last, _randomness
+    global _last, _randomness, _start
     millis = time.time_ns() // 1_000_000
     with _lock:
         if millis > _last >> _RANDOM_BITS:
@@ -52,7 +53,10 @@ def new_id() -> str:
         else:
             _last += 1
         value = _last
-    return encode_id(value)
+        # ids of one millisecond differ at their end only
+        if value >> 10 != _start[0]:
+            _start = (value >> 10, encode_id(value)[:-2])
+        return _start[1] + _PAIRS[value & 1023]
 
 
 def encode_id(value: int) -> str:

@@ -24,11 +24,11 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from interlock.core.bytecode import WHOLE, Import, Reading, read_code
 from interlock.core.errors import InvalidInput
 from interlock.core.hashing import digest_of_value
 from interlock.core.libraries import distribution_of
-from interlock.pipelines.bytecode import WHOLE, Import, Reading, read_code
-from interlock.pipelines.origins import is_wrapper, origin_of
+from interlock.core.origins import is_wrapper, origin_of
 from interlock.pipelines.suspects import Suspecting, Suspects
 from interlock.pipelines.value_keys import CODE_TYPES, ValueReader, short
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from interlock.core.bytecode import read_code
 from interlock.core.errors import InvalidInput
-from interlock.pipelines.bytecode import read_code
-from interlock.pipelines.origins import origin_of
+from interlock.core.origins import origin_of
 
 _PARAMETERS = "parameters"
 _BY_ITSELF = {"app.function", "app.class_definition"}

@@ -10,9 +10,9 @@ import msgspec
 
 from interlock.core.errors import InvalidInput
 from interlock.core.hashing import digest_of_value
+from interlock.core.origins import origin_of
 from interlock.pipelines.code_keys import code_key
 from interlock.pipelines.edge_types import plain
-from interlock.pipelines.origins import origin_of
 from interlock.pipelines.storing import Stored, decode, encode, keep, unseal
 from interlock.ports.artifact_store import Blob
 

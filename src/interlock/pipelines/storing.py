@@ -20,8 +20,8 @@ from blake3 import blake3
 from interlock.core.errors import Corrupt, InvalidInput
 from interlock.core.hashing import digest_of_value
 from interlock.core.loaded import loaded
+from interlock.core.origins import origin_of
 from interlock.pipelines.code_keys import code_key
-from interlock.pipelines.origins import origin_of
 from interlock.ports.artifact_store import Blob
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from interlock.pipelines.bytecode import Import, Reading, Use
+from interlock.core.bytecode import Import, Reading, Use
 
 Chance = Literal["clock", "random"]
 

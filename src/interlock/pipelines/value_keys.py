@@ -28,7 +28,7 @@ from blake3 import blake3
 
 from interlock.core.errors import InvalidInput
 from interlock.core.loaded import is_array, is_arrow, loaded
-from interlock.pipelines.origins import is_wrapper
+from interlock.core.origins import is_wrapper
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from interlock.pipelines.origins import Origin, origin_of
+from interlock.core.origins import Origin, origin_of
 from interlock.pipelines.suspects import Suspects, may_name_file
 from interlock.pipelines.touched import ABSENT, UNSTEADY, folder_state, look, stamp_of, thing
 from interlock.pipelines.witnesses import Witness, drawn, states_of_chance

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from interlock.core.errors import Cancelled, Conflict, InvalidInput, NotFound, StepFailed
+from interlock.core.processes import start_of
 from interlock.pipelines import holders, recorded_calls, recording
 from interlock.pipelines.graphs import pipeline
 from interlock.pipelines.recording import claim_on
@@ -242,13 +243,13 @@ def test_who_lives() -> None:
     assert holders.is_gone(gone())
     machine = mine.split("/")[0]
     assert holders.is_gone(f"{machine}/999999999/1/r1")
-    assert not holders.is_gone(f"{machine}/1/1/r1") or holders._started(1) != "1"
+    assert not holders.is_gone(f"{machine}/1/1/r1") or start_of(1) != "1"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        name = f"{machine}/{child.pid}/{holders._started(child.pid)}/r1"
+        name = f"{machine}/{child.pid}/{start_of(child.pid)}/r1"
         assert not holders.is_gone(name)
         child.kill()
         pause = threading.Event()
-        while holders._started(child.pid) not in ("ended", ""):
+        while start_of(child.pid) not in ("ended", ""):
             pause.wait(0.005)
         assert holders.is_gone(name) or sys.platform != "linux"  # it has ended, and nobody has asked how
     assert holders.is_gone(name)

@@ -7,7 +7,7 @@ from types import CodeType
 
 import pytest
 
-from interlock.pipelines.bytecode import Import, Reading, Use, read_code
+from interlock.core.bytecode import Import, Reading, Use, read_code
 
 
 def read(source: str) -> Reading:

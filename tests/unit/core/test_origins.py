@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from interlock.pipelines.origins import is_wrapper, origin_of
+from interlock.core.origins import is_wrapper, origin_of
 from interlock.pipelines.steps import step
 
 
