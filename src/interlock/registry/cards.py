@@ -9,7 +9,9 @@ from typing import Any
 from interlock.core.schema import Column
 from interlock.core.units import human_bytes
 from interlock.ports.model_store import ModelVersion
-from interlock.registry.packaging import plain_value
+from interlock.registry.packaging import plain_list, plain_value
+
+_LONGEST_BODY = 2_000
 
 
 def write_card(
@@ -17,7 +19,7 @@ def write_card(
     *,
     estimator: str,
     inputs: Sequence[str],
-    example: Mapping[str, list[Any]],
+    example: Mapping[str, Any],
     facts: Mapping[str, str],
 ) -> str:
     """Return the card in Markdown.
@@ -68,17 +70,45 @@ def _table(verb: str, columns: tuple[Column, ...]) -> str:
 
 
 def _engine(version: ModelVersion) -> str:
+    """Return who answers how many rows, how quickly and how closely."""
     facts = version.facts
-    if version.engine != "onnx":
-        return f"Served by {version.engine}, {facts['one_row_us']:.0f} µs a row. Not compiled: {facts['not_compiled']}."
-    return (
-        f"Compiled to ONNX ({facts['precision']}): {facts['onnx_us']:.0f} µs a row, {facts['sklearn_us']:.0f} µs by "
-        f"scikit-learn. The largest difference on {facts['rows_compared']} rows, edge cases among them, is "
-        f"{facts['max_difference']:.2g}."
+    engines: list[dict[str, Any]] = facts["engines"]
+    native = engines[0]
+    few = next(one for one in engines if one["engine"] == version.engine)
+    many = facts.get("many")
+    lines = [f"{few['title']} answers, {_us(facts['one_row_us'])} a row and {_us(facts['rows512_us'])} for 512 rows."]
+    if many:
+        more = next(one for one in engines if one["engine"] == many["engine"])
+        lines = [
+            f"{few['title']} answers fewer than {many['from_rows']} rows, {_us(few['one_row_us'])} for one;"
+            f" {more['title']} answers more, {_us(more['rows512_us'])} for 512."
+        ]
+    if few is not native:
+        times = native["one_row_us"] / few["one_row_us"]
+        lines.append(
+            f"One row is {times:.1f} times as quick as by {native['title']}. The largest difference on"
+            f" {facts['rows_compared']} rows, edge cases among them, is {facts['max_difference']:.2g}."
+        )
+    if "not_compiled" in facts:
+        lines.append(f"Not compiled: {facts['not_compiled']}.")
+    table = [
+        f"| {one['title']} | {_us(one['one_row_us'])} | {_us(one['rows512_us'])} | {one['max_difference']:.2g} |"
+        for one in engines
+    ]
+    return "\n".join(
+        [" ".join(lines), "", "| form | 1 row | 512 rows | largest difference |", "|---|---|---|---|", *table]
     )
 
 
-def _call(version: ModelVersion, example: Mapping[str, list[Any]]) -> str:
+def _us(microseconds: float) -> str:
+    return f"{microseconds:.1f} µs" if microseconds < 100 else f"{microseconds:,.0f} µs"
+
+
+def _call(version: ModelVersion, example: Mapping[str, Any]) -> str:
+    if version.signature.is_tensor:
+        body = json.dumps({"inputs": {name: plain_list(values[:1]) for name, values in example.items()}})
+        shown = body if len(body) <= _LONGEST_BODY else f"{body[:_LONGEST_BODY]}…"
+        return f"`POST /endpoints/<endpoint>/invocations` with\n\n```json\n{shown}\n```"
     record = {name: plain_value(values[0]) for name, values in example.items()}
     body = json.dumps({"dataframe_records": [record]}, indent=2)
     return f"`POST /endpoints/<endpoint>/invocations` with\n\n```json\n{body}\n```"

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from interlock.core.clock import Clock, SystemClock
-from interlock.core.errors import Corrupt, InvalidInput, NotFound, did_you_mean, missing_extra
+from interlock.core.errors import InvalidInput, NotFound, did_you_mean
 from interlock.core.refs import Ref, check_name
-from interlock.core.schema import Signature
+from interlock.core.signing import Signer, unsigned
 from interlock.ports.artifact_store import ArtifactStore
 from interlock.ports.journal import Edge
 from interlock.ports.model_runtime import ModelRuntime, Predictor
 from interlock.ports.model_store import ModelStore, ModelVersion, PackageFile
 from interlock.registry.cards import write_card
-from interlock.registry.compiling import TOLERANCE, Compiled, compile_model, largest_difference, one_row_us
-from interlock.registry.packaging import MODEL_SKOPS, materialise, package_files, write_folder
-from interlock.registry.probing import EXAMPLE_ROWS, Answers, answer, ask
-from interlock.registry.signatures import LABEL, PREDICTION, example_table, input_columns, output_columns, plain_columns
+from interlock.registry.flavors.listed import kind_of
+from interlock.registry.kinds import Options
+from interlock.registry.packaging import materialise, package_files
+from interlock.registry.probing import EXAMPLE_ROWS
+from interlock.registry.verifying import verify
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+MOST_TENSORS = 8
+"""How many rows of an example of tensors are kept."""
 
 _decode_example = msgspec.json.Decoder(dict[str, list[Any]]).decode
 
@@ -40,6 +38,7 @@ class Models:
         cache: Folder for packages brought to disk.
         runtimes: The engines that serve; a model is registered as they will run it, never otherwise.
         clock: Tells when a version was registered.
+        signer: Signs models that bring Python code; without one none can be registered.
 
     Example:
         version = models.register("delay", pipeline, example=frame.head(100), metrics={"auc": 0.71})
@@ -54,105 +53,101 @@ class Models:
         *,
         runtimes: Sequence[ModelRuntime],
         clock: Clock | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self._store = store
         self._artifacts = artifacts
         self._cache = cache
         self._runtimes = {runtime.engine: runtime for runtime in runtimes}
         self._clock = clock or SystemClock()
+        self._signer = signer or unsigned()
 
     def register(
         self,
         name: str,
         model: Any,
         *,
-        example: Any,
+        example: Any = None,
         run: str | None = None,
         inputs: Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
         card_facts: Mapping[str, str] | None = None,
         trusted_types: Sequence[str] = (),
+        column_facts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> ModelVersion:
-        """Package a fitted scikit-learn estimator as the next version of a model.
+        """Package a fitted model as the next version.
 
-        The package answers as the estimator does: it is written without pickle, loaded back and compared; then a
-        compiled form is made and kept only if it agrees too.
+        The package answers as the model does: it is written without pickle, loaded back and compared. Then quicker
+        forms are made, and the quickest is kept for few rows and for many, if they agree with the model too.
 
         Args:
             name: Name of the model.
-            model: The fitted estimator, alone or a Pipeline.
-            example: Some rows as the model was fitted on; 100 or more make the checks sharper.
+            model: The fitted model, of any kind in `registry/flavors/`.
+            example: Some rows as the model was fitted on; 100 or more make the checks sharper. A model that knows
+                itself what it takes needs none.
             run: Id or Ref of the run that trained it.
             inputs: Refs of what it was trained on.
             metrics: What it scored.
             tags: Short strings for people and filters.
             card_facts: Lines for its card, by name.
-            trusted_types: Types beyond scikit-learn's own that the package may hold, as skops names them.
+            trusted_types: Types beyond scikit-learn's own that the package may hold, as skops names them; `pickle` lets
+                a folder of MLflow run the code that is in it.
+            column_facts: What the data that it was trained on showed of its columns: range, values, gaps.
 
         Raises:
-            InvalidInput: It is not a fitted estimator that predicts, or cannot be packaged without pickle.
+            InvalidInput: It is no fitted model that predicts, cannot be packaged without pickle, or answers NaN.
             SchemaMismatch: The example lacks a column.
-            MissingExtra: scikit-learn, skl2onnx or skops is not installed.
+            Corrupt: The package does not answer as the model in memory.
+            MissingExtra: A library that its kind needs is not installed.
         """
         check_name(name, of="model")
-        _require_sklearn()
-        outputs = output_columns(model)
-        table = example_table(example, model)
-        columns = input_columns(table)
-        plain = plain_columns(table, columns)
-        signature = Signature(columns, outputs)
-        skops, untrusted = _dump(model)
-        settings: dict[str, Any] = {"trusted_types": sorted(trusted_types)} if trusted_types else {}
-        predictor = self._packaged(skops, signature, settings, model=model, table=table, plain=plain)
-        answers = ask(predictor, plain, signature)
-        compiled, problem, answers = self._compiled(model, signature, answers)
-        signature = _with_nullable(signature, answers)
+        edges = [Edge(str(Ref.parse(ref)), "", "trained_on") for ref in inputs]
         run_id = Ref.parse(run, kind="run").name if run else None
+        options = Options(
+            name=name,
+            trusted_types=tuple(trusted_types),
+            signer=self._signer,
+            resolve=self.resolve,
+            load=self._load,
+            example_of=self.example,
+        )
+        package = kind_of(model).package(model, example, options)
+        edges += [Edge(member, "", "member_of") for member in package.members]
+        verified = verify(package, self._runtimes)
         created_at = self._clock.now()
         files = package_files(
-            skops=skops,
-            onnx=compiled.files if compiled else {},
-            signature=signature,
-            example=plain,
+            files={path: data for form in verified.forms for path, data in form.files.items()},
+            flavors={flavor: said for form in verified.forms for flavor, said in form.flavors.items()},
+            libraries=[library for form in verified.forms for library in form.libraries],
+            signature=verified.signature,
+            example=package.example,
             created_at=created_at,
             run=run_id,
-            untrusted=untrusted,
         )
         draft = ModelVersion(
             model=name,
             version=0,
             created_at=created_at,
             files=tuple(self._put(path, data) for path, data in sorted(files.items())),
-            signature=signature,
-            flavor="sklearn",
-            engine="onnx" if compiled else "sklearn",
+            signature=verified.signature,
+            flavor=package.flavor,
+            engine=verified.engine,
             run=run_id,
             metrics={key: float(value) for key, value in (metrics or {}).items()},
             tags=dict(tags or {}),
-            facts={
-                **settings,
-                **_compared(answers, sklearn_us=one_row_us(predictor, answers, repeats=3)),
-                **self._judged(files, signature, answers, compiled, problem),
-            },
+            facts=verified.facts | ({"columns": column_facts} if column_facts else {}),
         )
-        card = write_card(draft, estimator=_title(model), inputs=inputs, example=plain, facts=card_facts or {})
-        draft = self._described(draft, card, plain)
-        return self._store.add_version(draft, edges=[Edge(str(Ref.parse(ref)), "", "trained_on") for ref in inputs])
+        card = write_card(
+            draft, estimator=package.title, inputs=inputs, example=package.example, facts=card_facts or {}
+        )
+        return self._store.add_version(self._described(draft, card, package.example), edges=edges)
 
-    def _compiled(self, model: Any, signature: Signature, answers: Answers) -> tuple[Compiled | None, str, Answers]:
-        """Compile the model if that agrees with it; return also why not, and the answers that were compared."""
-        runtime = self._runtimes["onnx"]
-        compiled, problem = compile_model(model, signature=signature, answers=answers, runtime=runtime)
-        if compiled is None and (without := answers.without_new_gaps(signature)) is not answers:
-            # what a gap means where the example has none is the model's accident; a compiled form need not share it
-            compiled, problem = compile_model(model, signature=signature, answers=without, runtime=runtime)
-            answers = without if compiled else answers
-        return compiled, problem, answers
-
-    def _described(self, draft: ModelVersion, card: str, example: Mapping[str, list[Any]]) -> ModelVersion:
+    def _described(self, draft: ModelVersion, card: str, example: Mapping[str, Any]) -> ModelVersion:
         """Store the card and the first rows of the example, and name them in the draft."""
-        shown = {key: values[:EXAMPLE_ROWS] for key, values in example.items()}
+        most = MOST_TENSORS if draft.signature.is_tensor else EXAMPLE_ROWS
+        shown = {key: values[:most] for key, values in example.items()}
+        shown = {key: values.tolist() if hasattr(values, "tolist") else values for key, values in shown.items()}
         return msgspec.structs.replace(
             draft,
             card=self._artifacts.put(card.encode()).digest,
@@ -195,131 +190,15 @@ class Models:
             raise NotFound(f"{version.ref} has no example", why="it was not registered through the registry")
         return _decode_example(self._artifacts.get(version.example))
 
+    def _load(self, ref: str) -> Predictor:
+        version = self.resolve(ref)
+        runtime = self._runtimes.get(version.engine)
+        if runtime is None:
+            raise InvalidInput(
+                f"{ref} needs the engine '{version.engine}'", why=did_you_mean(version.engine, self._runtimes)
+            )
+        return runtime.load(self.package_folder(version), signature=version.signature, settings=version.facts)
+
     def _put(self, path: str, data: bytes) -> PackageFile:
         blob = self._artifacts.put(data)
         return PackageFile(path=path, digest=blob.digest, size_bytes=blob.size_bytes)
-
-    def _packaged(
-        self,
-        skops: bytes,
-        signature: Signature,
-        settings: dict[str, Any],
-        *,
-        model: Any,
-        table: pa.Table,
-        plain: Mapping[str, list[Any]],
-    ) -> Predictor:
-        """Load the packaged estimator back and hold it against the one in memory; note the frame that it reads.
-
-        Raises:
-            Corrupt: They answer differently.
-        """
-        expected = _answers_in_memory(model, table.slice(0, EXAMPLE_ROWS))
-        rows = list(zip(*plain.values(), strict=True))[:EXAMPLE_ROWS]
-        with tempfile.TemporaryDirectory(prefix="interlock-register-") as folder:
-            write_folder({MODEL_SKOPS: skops}, Path(folder))
-            for frame in ("arrow", "pandas"):
-                settings["frame"] = frame
-                predictor = self._runtimes["sklearn"].load(Path(folder), signature=signature, settings=settings)
-                try:
-                    if largest_difference(expected, answer(predictor, rows)) <= TOLERANCE:
-                        return predictor
-                    problem = "its answers differ"
-                except InvalidInput as error:
-                    problem = error.why
-        raise Corrupt(
-            f"the packaged {type(model).__name__} does not answer as the one in memory",
-            why=problem,
-            fix="replace custom steps by scikit-learn's own",
-        )
-
-    def _judged(
-        self,
-        files: Mapping[str, bytes],
-        signature: Signature,
-        answers: Answers,
-        compiled: Compiled | None,
-        problem: str,
-    ) -> dict[str, Any]:
-        """Return the facts that say which engine serves, and why."""
-        if compiled is None:
-            return {"not_compiled": problem}
-        with tempfile.TemporaryDirectory(prefix="interlock-register-") as folder:
-            write_folder(files, Path(folder))
-            predictor = self._runtimes["onnx"].load(Path(folder), signature=signature, settings=compiled.settings)
-        took = one_row_us(predictor, answers, repeats=50)
-        return {
-            **compiled.settings,
-            "precision": compiled.precision,
-            "max_difference": compiled.max_difference,
-            "onnx_us": took,
-            "one_row_us": took,
-        }
-
-
-def _require_sklearn() -> None:
-    for library in ("sklearn", "skops", "skl2onnx", "onnx"):
-        if importlib.util.find_spec(library) is None:
-            raise missing_extra(library, extra="sklearn", purpose="registering a model")
-
-
-def _dump(model: Any) -> tuple[bytes, list[str]]:
-    """Return the estimator in skops form, and the types in it that a reader must trust by name."""
-    import zipfile
-
-    import skops.io
-    from skops.io.exceptions import UnsupportedTypeException
-
-    try:
-        data: bytes = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
-    except (UnsupportedTypeException, TypeError) as error:
-        raise InvalidInput(
-            f"the {type(model).__name__} cannot be packaged without pickle",
-            why=str(error).partition("\n")[0][:300],
-            fix="replace lambdas and locally defined classes by named scikit-learn transformers",
-        ) from error
-    return data, sorted(skops.io.get_untrusted_types(data=data))
-
-
-def _answers_in_memory(model: Any, table: pa.Table) -> dict[str, list[Any]]:
-    """Return what the estimator says to rows in the form it was fitted on."""
-    import numpy as np
-
-    if hasattr(model, "feature_names_in_"):
-        rows = table.to_pandas() if "pandas" in sys.modules else table
-    else:
-        rows = np.column_stack([column.to_numpy() for column in table.columns])
-    if not hasattr(model, "classes_"):
-        return {PREDICTION: np.asarray(model.predict(rows), float).ravel().tolist()}
-    expected = {LABEL: model.predict(rows).tolist()}
-    if hasattr(model, "predict_proba"):
-        names = [column.name for column in output_columns(model) if column.name != LABEL]
-        shares = model.predict_proba(rows)
-        expected |= dict(zip(names, shares.T[-len(names) :].tolist(), strict=True))
-    return expected
-
-
-def _with_nullable(signature: Signature, answers: Answers) -> Signature:
-    """Return the signature with a column nullable where the example lacks a value or the model bears it."""
-    return Signature(
-        tuple(
-            msgspec.structs.replace(column, nullable=column.nullable or column.name in answers.nullable)
-            for column in signature.inputs
-        ),
-        signature.outputs,
-    )
-
-
-def _compared(answers: Answers, *, sklearn_us: float) -> dict[str, Any]:
-    return {
-        "rows_compared": len(answers.rows),
-        "rows_refused": answers.refused,
-        "sklearn_us": sklearn_us,
-        "one_row_us": sklearn_us,
-    }
-
-
-def _title(model: Any) -> str:
-    if hasattr(model, "steps"):
-        return " → ".join(type(step).__name__ for _, step in model.steps)
-    return type(model).__name__

@@ -23,35 +23,34 @@ from interlock.registry.yaml_writing import yaml_text
 MODEL_SKOPS = "model.skops"
 MODEL_ONNX = "model.onnx"
 EXAMPLE = "input_example.json"
-_EXAMPLE_ROWS = 20
+_EXAMPLE_ROWS, _EXAMPLE_TENSORS = 20, 2
 
 
 def package_files(
     *,
-    skops: bytes,
-    onnx: Mapping[str, bytes],
+    files: Mapping[str, bytes],
+    flavors: Mapping[str, Any],
+    libraries: Sequence[str],
     signature: Signature,
-    example: Mapping[str, list[Any]],
+    example: Mapping[str, Any],
     created_at: datetime,
     run: str | None,
-    untrusted: Sequence[str],
 ) -> dict[str, bytes]:
     """Return the files of an `MLmodel` folder by path.
 
     Args:
-        skops: The estimator, written by skops.
-        onnx: The files of its compiled form, if it has one.
+        files: The model itself and its compiled forms.
+        flavors: What MLflow needs to load them.
+        libraries: Distributions that are needed to load them.
         signature: What it takes and gives.
         example: Example rows by column; the first few are kept.
         created_at: When it was packaged.
         run: Id of the run that trained it.
-        untrusted: Types in the skops file that a reader must trust by name.
     """
-    libraries = ["scikit-learn", "skops", "numpy"] + (["onnxruntime"] if onnx else [])
-    requirements = [f"{name}=={installed}" for name in libraries if (installed := _installed(name))]
-    files = {
-        MODEL_SKOPS: skops,
-        EXAMPLE: _split_json(example),
+    requirements = [f"{name}=={found}" for name in dict.fromkeys(libraries) if (found := installed(name))]
+    whole = {
+        **files,
+        EXAMPLE: _example_json(example, signature),
         "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
         "python_env.yaml": yaml_text(
             {
@@ -61,47 +60,24 @@ def package_files(
             }
         ).encode(),
     }
-    files |= onnx
-    described = _mlmodel(
-        signature, created_at=created_at, run=run, untrusted=untrusted, has_onnx=bool(onnx), size=_size(files)
-    )
-    return {"MLmodel": yaml_text(described).encode(), **files}
+    described = _mlmodel(flavors, signature, created_at=created_at, run=run, size=sum(map(len, whole.values())))
+    return {"MLmodel": yaml_text(described).encode(), **whole}
 
 
 def _mlmodel(
-    signature: Signature, *, created_at: datetime, run: str | None, untrusted: Sequence[str], has_onnx: bool, size: int
+    flavors: Mapping[str, Any], signature: Signature, *, created_at: datetime, run: str | None, size: int
 ) -> dict[str, Any]:
     """Return what the `MLmodel` file says. Source: MLflow's model format, sections flavors and signature."""
-    flavors: dict[str, Any] = {
-        "python_function": {
-            "env": {"virtualenv": "python_env.yaml"},
-            "loader_module": "mlflow.sklearn",
-            "model_path": MODEL_SKOPS,
-            "predict_fn": "predict",
-            "python_version": platform.python_version(),
-        },
-        "sklearn": {
-            "code": None,
-            "pickled_model": MODEL_SKOPS,
-            "serialization_format": "skops",
-            "skops_trusted_types": list(untrusted),
-            "sklearn_version": _installed("scikit-learn"),
-        },
-    }
-    if has_onnx:
-        flavors["onnx"] = {
-            "code": None,
-            "data": MODEL_ONNX,
-            "onnx_version": _installed("onnx"),
-            "providers": ["CPUExecutionProvider"],
-        }
+    described = {"pandas_orient": "split", "type": "dataframe"}
+    if signature.is_tensor:
+        described = {"format": "tf-serving", "type": "ndarray"}
     return {
         "artifact_path": "model",
-        "flavors": flavors,
+        "flavors": {name: dict(flavor) for name, flavor in flavors.items()},
         "model_size_bytes": size,
         "model_uuid": digest_of_value([created_at.isoformat(), size])[3:35],
         **({"run_id": run} if run else {}),
-        "saved_input_example_info": {"artifact_path": EXAMPLE, "pandas_orient": "split", "type": "dataframe"},
+        "saved_input_example_info": {"artifact_path": EXAMPLE, **described},
         "signature": {
             "inputs": _schema_json(signature.inputs),
             "outputs": _schema_json(signature.outputs),
@@ -111,16 +87,52 @@ def _mlmodel(
     }
 
 
+_DTYPES = {
+    "BOOL": "bool",
+    "BYTES": "object",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
+    "BF16": "float32",
+}
+
+
 def _schema_json(columns: tuple[Column, ...]) -> str:
+    """Return columns as MLflow's schema; where some are tensors the others are written as tensors of one column."""
+    if not any(column.shape for column in columns):
+        return json.dumps(
+            [{"type": column.type, "name": column.name, "required": not column.nullable} for column in columns]
+        )
+    plain = {"double": "float64", "long": "int64", "boolean": "bool"}
     return json.dumps(
-        [{"type": column.type, "name": column.name, "required": not column.nullable} for column in columns]
+        [
+            {
+                "type": "tensor",
+                "tensor-spec": {
+                    "dtype": _DTYPES.get(column.datatype, column.datatype.lower()) or plain.get(column.type, "object"),
+                    "shape": list(column.shape or (-1,)),
+                },
+                "name": column.name,
+            }
+            for column in columns
+        ]
     )
 
 
-def _split_json(example: Mapping[str, list[Any]]) -> bytes:
+def _example_json(example: Mapping[str, Any], signature: Signature) -> bytes:
+    if signature.is_tensor:
+        shown = {name: values[:_EXAMPLE_TENSORS] for name, values in example.items()}
+        return json.dumps({"inputs": {name: plain_list(values) for name, values in shown.items()}}).encode()
     rows = list(zip(*example.values(), strict=True))[:_EXAMPLE_ROWS]
     data = [[plain_value(value) for value in row] for row in rows]
     return json.dumps({"columns": list(example), "data": data}).encode()
+
+
+def plain_list(values: Any) -> Any:
+    """Return a column, or a tensor of any depth, as JSON can hold it."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    return [plain_list(value) for value in values] if isinstance(values, list) else plain_value(values)
 
 
 def plain_value(value: Any) -> Any:
@@ -129,18 +141,17 @@ def plain_value(value: Any) -> Any:
         return None
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return value.hex() if isinstance(value, bytes) else value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _installed(distribution: str) -> str | None:
+def installed(distribution: str) -> str | None:
+    """Return the version of an installed distribution, or None."""
     try:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-def _size(files: Mapping[str, bytes]) -> int:
-    return sum(len(data) for data in files.values())
 
 
 def write_folder(files: Mapping[str, bytes], folder: Path) -> None:

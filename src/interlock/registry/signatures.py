@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from interlock.core.errors import InvalidInput, SchemaMismatch, did_you_mean
-from interlock.core.schema import Column, ColumnType
+from interlock.core.schema import Column, ColumnType, Signature
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 LABEL = "label"
 PREDICTION = "prediction"
 PROBABILITY = "probability"
-"""Names of the outputs; with more than two classes there is one `probability_<class>` each."""
+SCORE = "score"
+"""Names of the outputs; with more than two classes there is one `probability_<class>` (or `score_<class>`) each."""
 
 
-def example_table(example: Any, model: Any) -> pa.Table:
+def example_table(example: Any, model: Any, *, names: Sequence[str] | None = None) -> pa.Table:
     """Return the example rows as a table with the model's columns in the model's order.
 
     Args:
         example: An Arrow table, a frame of any library narwhals knows, columns by name, or a matrix
             (whose columns are then called `x0`, `x1`, …).
         model: The fitted estimator; where it knows its column names, the example must hold them all.
+        names: The columns that it was fitted on, where it does not know them itself in scikit-learn's way.
 
     Raises:
         InvalidInput: There are no rows, or it is no table.
@@ -32,6 +34,10 @@ def example_table(example: Any, model: Any) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
+    if example is None:
+        raise InvalidInput(
+            "there is no example", why="the signature is inferred from its rows", fix="example=frame.head(100)"
+        )
     if isinstance(example, np.ndarray):
         matrix = np.atleast_2d(example)
         table = pa.table({f"x{at}": matrix[:, at] for at in range(matrix.shape[1])})
@@ -54,11 +60,11 @@ def example_table(example: Any, model: Any) -> pa.Table:
         raise InvalidInput(
             "the example has no rows", why="the signature is inferred from them", fix="example=frame.head(100)"
         )
-    return _in_model_order(table, model)
+    wanted = getattr(model, "feature_names_in_", table.column_names) if names is None else names
+    return _in_model_order(table, [str(name) for name in wanted])
 
 
-def _in_model_order(table: pa.Table, model: Any) -> pa.Table:
-    names = [str(name) for name in getattr(model, "feature_names_in_", table.column_names)]
+def _in_model_order(table: pa.Table, names: Sequence[str]) -> pa.Table:
     for name in names:
         if name not in table.column_names:
             raise SchemaMismatch(
@@ -124,14 +130,11 @@ def plain_columns(table: pa.Table, columns: Sequence[Column]) -> dict[str, list[
     return plain
 
 
-def output_columns(model: Any) -> tuple[Column, ...]:
-    """Return what a fitted estimator gives.
-
-    A classifier gives the probability of its second class (or one per class, where there are more) and the
-    label; a regressor gives the prediction.
+def check_fitted(model: Any) -> None:
+    """Check that an estimator can predict.
 
     Raises:
-        InvalidInput: It does not predict, gives several outputs, or is not fitted.
+        InvalidInput: It has no `predict`, or is not fitted.
     """
     import sklearn.exceptions
     import sklearn.utils.validation
@@ -149,22 +152,56 @@ def output_columns(model: Any) -> tuple[Column, ...]:
             why="only a fitted model can be registered",
             fix="model.fit(X, y)",
         ) from error
+
+
+def output_columns(model: Any, answers: Mapping[str, Any]) -> tuple[Column, ...]:
+    """Return what a fitted estimator gives.
+
+    A classifier gives the probability of its second class (or one per class, where there are more) and the label;
+    one without probabilities the score of its `decision_function` in their place. Anything else gives its prediction,
+    an outlier detector with its score. Several targets are numbered.
+
+    Args:
+        model: The estimator.
+        answers: What its methods said to the example, by name of the method.
+    """
+    predicted = answers["predict"]
     classes = getattr(model, "classes_", None)
-    if classes is None:
-        return (Column(PREDICTION, "double", nullable=False),)
-    if isinstance(classes, list):
-        raise InvalidInput(
-            f"the {type(model).__name__} predicts {len(classes)} targets at once",
-            why="a model here gives one label",
-            fix="register one model per target",
-        )
-    label = Column(LABEL, _label_type(classes), nullable=False)
-    if not hasattr(model, "predict_proba"):
-        return (label,)
-    names = [PROBABILITY] if len(classes) == 2 else [f"{PROBABILITY}_{name}" for name in classes.tolist()]
-    return (*(Column(name, "double", nullable=False) for name in names), label)
+    name = PREDICTION if classes is None else LABEL
+    kind = type_of_array(predicted if classes is None or predicted.ndim > 1 else classes)
+    if predicted.ndim > 1 and predicted.shape[1] > 1:
+        return tuple(Column(f"{name}_{at}", kind, nullable=False) for at in range(predicted.shape[1]))
+    shares: list[str] = []
+    for method, prefix in (("predict_proba", PROBABILITY), ("decision_function", SCORE)):
+        if method in answers:
+            shares = _share_names(prefix, answers[method], classes)
+    return (*(Column(share, "double", nullable=False) for share in shares), Column(name, kind, nullable=False))
 
 
-def _label_type(classes: Any) -> ColumnType:
+def values_of(answers: Mapping[str, Any], signature: Signature) -> dict[str, list[Any]]:
+    """Return what the methods of an estimator said, output by output."""
+    found: dict[str, list[Any]] = {}
+    shares = [column.name for column in signature.outputs if column.name.startswith((PROBABILITY, SCORE))]
+    said = [column for column in signature.outputs if column.name not in shares]
+    if shares:
+        table = answers["predict_proba" if shares[0].startswith(PROBABILITY) else "decision_function"]
+        table = table.reshape(len(table), -1)
+        found = dict(zip(shares, table.T[-len(shares) :].tolist(), strict=True))
+    predicted = answers["predict"].reshape(len(answers["predict"]), -1)
+    for column, values in zip(said, predicted.T, strict=True):
+        found[column.name] = [float(value) for value in values] if column.type == "double" else values.tolist()
+    return found
+
+
+def _share_names(prefix: str, table: Any, classes: Any) -> list[str]:
+    """Return the names of the columns of probabilities or scores; none where they belong to no class each."""
+    width = 1 if getattr(table, "ndim", 0) == 1 else getattr(table, "shape", (0, 0))[1]
+    if width == 1 or (classes is not None and len(classes) == 2 == width):
+        return [prefix]
+    return [f"{prefix}_{name}" for name in classes.tolist()] if classes is not None and len(classes) == width else []
+
+
+def type_of_array(values: Any) -> ColumnType:
+    """Return the logical type of an array's values; what holds no numbers is taken for text."""
     kinds: dict[str, ColumnType] = {"b": "boolean", "i": "long", "u": "long", "f": "double"}
-    return kinds.get(classes.dtype.kind, "string")
+    return kinds.get(values.dtype.kind, "string")

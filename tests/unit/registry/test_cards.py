@@ -7,7 +7,21 @@ from interlock.core.schema import Column, Signature
 from interlock.ports.model_store import ModelVersion, PackageFile
 from interlock.registry.cards import write_card
 
-ONNX = {"precision": "float64", "onnx_us": 20.4, "sklearn_us": 2000.0, "rows_compared": 477, "max_difference": 4e-16}
+NATIVE = {
+    "engine": "sklearn",
+    "title": "scikit-learn",
+    "one_row_us": 2000.0,
+    "rows512_us": 900.0,
+    "max_difference": 0.0,
+}
+GRAPH = {"engine": "onnx", "title": "ONNX (float64)", "one_row_us": 20.4, "rows512_us": 1000.0, "max_difference": 4e-16}
+ONNX = {
+    "one_row_us": 20.4,
+    "rows512_us": 1000.0,
+    "rows_compared": 477,
+    "max_difference": 4e-16,
+    "engines": [NATIVE, GRAPH],
+}
 
 
 def version(**changes: Any) -> ModelVersion:
@@ -56,12 +70,33 @@ def test_the_card_says_what_it_is_and_what_it_was_made_from() -> None:
 
 
 def test_it_says_how_the_engines_compare() -> None:
-    assert "Compiled to ONNX (float64): 20 µs a row, 2000 µs by scikit-learn." in card(version())
+    text = card(version())
+    assert "ONNX (float64) answers, 20.4 µs a row and 1,000 µs for 512 rows. One row is 98.0 times as quick" in text
+    assert "The largest difference on 477 rows, edge cases among them, is 4e-16." in text
+    assert "| ONNX (float64) | 20.4 µs | 1,000 µs | 4e-16 |" in text.splitlines()
+
+
+def test_it_says_who_answers_many_rows() -> None:
+    many = {"engine": "sklearn", "from_rows": 128, "settings": {}}
+    text = card(version(facts={**ONNX, "many": many}))
+    assert (
+        "ONNX (float64) answers fewer than 128 rows, 20.4 µs for one; scikit-learn answers more, 900 µs for 512" in text
+    )
 
 
 def test_it_says_why_a_model_was_not_compiled() -> None:
-    text = card(version(engine="sklearn", facts={"one_row_us": 300.0, "not_compiled": "no converter"}))
-    assert "Served by sklearn, 300 µs a row. Not compiled: no converter." in text
+    facts = {"one_row_us": 300.0, "rows512_us": 900.0, "engines": [NATIVE], "not_compiled": "no converter"}
+    text = card(version(engine="sklearn", facts=facts))
+    assert "scikit-learn answers, 300 µs a row and 900 µs for 512 rows. Not compiled: no converter." in text
+
+
+def test_it_shows_how_to_send_tensors() -> None:
+    import numpy as np
+
+    signature = Signature((Column("image", "double", False, shape=(-1, 40, 40), datatype="FP32"),), ())
+    text = card(version(signature=signature), example={"image": np.zeros((2, 40, 40), np.float32)})
+    assert '{"inputs": {"image": [[[0.0, 0.0,' in text
+    assert "…" in text
 
 
 def test_it_shows_a_call_with_a_real_row() -> None:

@@ -12,17 +12,18 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from interlock.adapters.onnx.runtime import OnnxRuntime
 from interlock.core.errors import Corrupt, InvalidInput, MissingExtra, NotFound, Refused
 from interlock.ports.journal import Edge
 from interlock.ports.stores import Stores
 from interlock.registry.models import Models
-from tests.fitted import flight_delay, flights, late
+from tests.fitted import flight_delay, flights, late, uncompilable
 
 X = np.random.default_rng(0).normal(size=(200, 3))
 Y = (X[:, 0] > 0.3).astype(int)
@@ -58,8 +59,9 @@ def test_a_version_knows_everything_about_itself(models: Models) -> None:
     assert all(column.nullable for column in version.signature.inputs)
     assert version.facts["precision"] == "float64"
     assert version.facts["max_difference"] < 1e-12
-    assert version.facts["onnx_us"] < version.facts["sklearn_us"]
-    assert version.facts["one_row_us"] == version.facts["onnx_us"]
+    native, compiled = version.facts["engines"]
+    assert (native["engine"], compiled["engine"]) == ("sklearn", "onnx")
+    assert version.facts["one_row_us"] == compiled["one_row_us"] < native["one_row_us"]
     assert version.facts["rows_compared"] > 400
     assert [file.path for file in version.files] == [
         "MLmodel",
@@ -114,8 +116,8 @@ def test_a_version_made_elsewhere_has_neither(models: Models) -> None:
 
 
 def test_a_column_without_gaps_may_be_missing_only_where_both_engines_agree(models: Models) -> None:
-    # a forest sends an unexpected gap down the larger branch, which its compiled form does not
-    version = models.register("forest", RandomForestClassifier(n_estimators=5, random_state=0).fit(X, Y), example=X)
+    # a tree sends an unexpected gap down the larger branch, which its compiled form does not
+    version = models.register("tree", DecisionTreeClassifier(max_depth=4, random_state=0).fit(X, Y), example=X)
     assert version.engine == "onnx"
     assert not any(column.nullable for column in version.signature.inputs)
 
@@ -123,11 +125,11 @@ def test_a_column_without_gaps_may_be_missing_only_where_both_engines_agree(mode
 def test_a_model_that_refuses_gaps_is_not_nullable(models: Models) -> None:
     version = models.register("linear", LinearRegression().fit(X, Y), example=X)
     assert not any(column.nullable for column in version.signature.inputs)
-    assert version.facts["rows_refused"] == 3
+    assert version.facts["rows_refused"] == 9
 
 
 def test_a_model_that_cannot_be_compiled_is_served_by_sklearn(models: Models) -> None:
-    version = models.register("delay", flight_delay(unknown="infrequent_if_exist"), example=flights())
+    version = models.register("delay", uncompilable(), example=flights())
     assert version.engine == "sklearn"
     assert "refused" in version.facts["not_compiled"]
     assert "packed.onnx" not in [file.path for file in version.files]
@@ -170,6 +172,32 @@ def test_a_model_that_does_not_survive_packaging_is_refused(models: Models, stor
     with pytest.raises(Corrupt, match="does not answer as the one in memory"):
         models.register("forgetful", model, example=X, trusted_types=[f"{Forgetful.__module__}.Forgetful"])
     assert stores.models.find("forgetful") is None
+
+
+def test_a_model_that_answers_nan_is_refused(models: Models, stores: Stores) -> None:
+    model = LinearRegression().fit(X, Y)
+    model.coef_ = model.coef_ * np.nan
+    with pytest.raises(InvalidInput, match="gives no number as 'prediction' for row 0"):
+        models.register("void", model, example=X)
+    assert stores.models.find("void") is None
+
+
+def test_what_is_no_model_is_refused_with_what_is(models: Models, stores: Stores) -> None:
+    with pytest.raises(InvalidInput, match="a list is not a model") as refusal:
+        models.register("list", [1, 2], example=X)
+    assert "a fitted scikit-learn estimator" in refusal.value.why
+    assert stores.models.find("list") is None
+
+
+def test_no_example_is_refused(models: Models) -> None:
+    with pytest.raises(InvalidInput, match="no example"):
+        models.register("delay", LogisticRegression().fit(X, Y))
+
+
+def test_infinite_numbers_are_asked_where_the_model_takes_them(models: Models) -> None:
+    version = models.register("trees", HistGradientBoostingRegressor(max_iter=3).fit(X, X[:, 0]), example=X)
+    assert version.facts["rows_refused"] == 0
+    assert version.engine == "onnx"
 
 
 def test_a_bad_name_is_refused_before_any_work(models: Models) -> None:

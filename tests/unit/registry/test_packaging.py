@@ -13,6 +13,7 @@ from interlock.core.errors import Corrupt, NotFound
 from interlock.core.hashing import digest_of
 from interlock.core.schema import Column, Signature
 from interlock.ports.model_store import PackageFile
+from interlock.registry.mlflow_flavors import onnx_flavor, sklearn_flavors
 from interlock.registry.packaging import materialise, package_files, plain_value
 
 SIGNATURE = Signature(
@@ -23,13 +24,13 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def files(onnx: dict[str, bytes] | None = None, run: str | None = "01RUN") -> dict[str, bytes]:
     return package_files(
-        skops=b"skops",
-        onnx=onnx or {},
+        files={"model.skops": b"skops", **(onnx or {})},
+        flavors=sklearn_flavors(["numpy.dtype"]) | (onnx_flavor() if onnx else {}),
+        libraries=["scikit-learn", "skops", "numpy", *(["onnxruntime", "numpy"] if onnx else []), "not-installed"],
         signature=SIGNATURE,
         example={"x": [1.5, float("nan")], "city": ["JFK", "EWR"]},
         created_at=NOW,
         run=run,
-        untrusted=["numpy.dtype"],
     )
 
 
@@ -76,6 +77,32 @@ def test_requirements_pin_what_is_installed() -> None:
 
 def test_the_same_model_is_packaged_into_the_same_bytes() -> None:
     assert files() == files()
+
+
+def test_tensors_are_described_as_such() -> None:
+    import numpy as np
+
+    inputs = (Column("image", "double", False, shape=(-1, 2, 2), datatype="FP32"),)
+    outputs = (Column("scores", "double", False, shape=(-1, 3), datatype="FP64"), Column("label", "long", False))
+    contents = package_files(
+        files={},
+        flavors={},
+        libraries=[],
+        signature=Signature(inputs, outputs),
+        example={"image": np.ones((3, 2, 2), np.float32)},
+        created_at=NOW,
+        run=None,
+    )
+    described = yaml.safe_load(contents["MLmodel"])
+    assert json.loads(described["signature"]["inputs"]) == [
+        {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2, 2]}, "name": "image"}
+    ]
+    assert [one["tensor-spec"]["dtype"] for one in json.loads(described["signature"]["outputs"])] == [
+        "float64",
+        "int64",
+    ]
+    assert described["saved_input_example_info"]["type"] == "ndarray"
+    assert json.loads(contents["input_example.json"]) == {"inputs": {"image": [[[1.0, 1.0], [1.0, 1.0]]] * 2}}
 
 
 def test_values_are_made_plain() -> None:

@@ -7,32 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from interlock.adapters.sklearn.explaining import SklearnExplainer
 from interlock.core.errors import Corrupt, InvalidInput, Refused, missing_extra
+from interlock.core.inert_types import TRUSTED_TYPES
 from interlock.core.schema import ColumnType, Signature
+from interlock.ports.explanation import Explanation
 from interlock.ports.model_runtime import ModelRuntime, Predictor
 
 MODEL_FILE = "model.skops"
-TRUSTED_TYPES = frozenset(
-    {
-        "numpy.dtype",
-        "sklearn._loss.link.HalfLogitLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.LogLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.AbsoluteError",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn._loss.loss.HalfPoissonLoss",
-        "sklearn._loss.loss.HalfSquaredError",
-        "sklearn._loss.loss.PinballLoss",
-        "sklearn.compose._column_transformer._RemainderColsList",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.tree._tree.Tree",
-    }
-)
-"""Inert types that fitted scikit-learn models hold beyond those that skops itself trusts."""
 
 _PREDICT_IS_ARGMAX = frozenset(
     {
@@ -40,10 +22,20 @@ _PREDICT_IS_ARGMAX = frozenset(
         "ExtraTreesClassifier",
         "GradientBoostingClassifier",
         "HistGradientBoostingClassifier",
+        "LGBMClassifier",
         "LogisticRegression",
         "RandomForestClassifier",
+        "XGBClassifier",
     }
 )
+
+_OPENMP = frozenset(
+    {
+        *("BisectingKMeans", "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "KMeans"),
+        *("KNeighborsClassifier", "KNeighborsRegressor", "MiniBatchKMeans"),
+    }
+)
+"""Estimators whose `predict` begins threads of its own, which wait for each other at every tree or block."""
 
 
 class SklearnRuntime(ModelRuntime):
@@ -61,6 +53,7 @@ class SklearnRuntime(ModelRuntime):
         try:
             import sklearn  # noqa: F401
             import skops.io
+            from skops.io.exceptions import UntrustedTypesFoundException
         except ImportError as error:
             raise missing_extra("scikit-learn", extra="sklearn", purpose="serving a model without ONNX") from error
         path = folder / MODEL_FILE
@@ -68,14 +61,14 @@ class SklearnRuntime(ModelRuntime):
         try:
             # the file is read whole first, as the loader falls back on nothing when it gets bytes
             data = path.read_bytes()
-            unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - trusted)
-            if unknown:
-                raise Refused(
-                    f"{path.name} holds types that are not trusted: {', '.join(unknown)}",
-                    why="loading an unknown type could run its code",
-                    fix=f"registry.register(..., trusted_types={unknown})",
-                )
             model = skops.io.loads(data, trusted=sorted(trusted))
+        except UntrustedTypesFoundException as error:
+            unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - trusted)
+            raise Refused(
+                f"{path.name} holds types that are not trusted: {', '.join(unknown)}",
+                why="loading an unknown type could run its code",
+                fix=f"registry.register(..., trusted_types={unknown})",
+            ) from error
         except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
             raise Corrupt(f"cannot load {path}", why=str(error)[:300], fix="interlock verify") from error
         return SklearnPredictor(model, signature, frame=str(settings.get("frame", "arrow")))
@@ -86,36 +79,63 @@ class SklearnPredictor(Predictor):
 
     def __init__(self, model: Any, signature: Signature, *, frame: str) -> None:
         self._model = model
+        self._explainer: SklearnExplainer | None = None
+        self._outputs = signature.outputs
         self._takes_pandas = frame == "pandas"
         self._inputs = tuple((column.name, column.type) for column in signature.inputs)
         self._takes_tables = hasattr(model, "feature_names_in_")
         names = [column.name for column in signature.outputs]
-        self._label = "label" if "label" in names else None
-        self._probabilities = [name for name in names if name.startswith("probability")]
+        self._shares = [name for name in names if name.startswith(("probability", "score"))]
+        self._share_method = (
+            "decision_function" if self._shares and self._shares[0].startswith("score") else "predict_proba"
+        )
+        self._said = [(column.name, column.type) for column in signature.outputs if column.name not in self._shares]
         final = model.steps[-1][1] if hasattr(model, "steps") else model
+        self._threads: Any = None
+        if type(final).__name__ in _OPENMP:
+            import threadpoolctl
+
+            self._threads = threadpoolctl.ThreadpoolController().select(user_api="openmp")
         # a second pass through the model is spared where predict is known to be the likeliest class
-        self._label_by_argmax = bool(self._probabilities) and type(final).__name__ in _PREDICT_IS_ARGMAX
+        self._label_by_argmax = "label" in names and bool(self._shares) and type(final).__name__ in _PREDICT_IS_ARGMAX
 
     def predict(self, columns: Sequence[Any], *, rows: int) -> dict[str, Any]:
         try:
-            return self._answer(self._frame(columns))
+            if self._threads is None:
+                return self._answer(self._frame(columns))
+            # requests run beside each other already; threads within one would only cost
+            with self._threads.limit(limits=1):
+                return self._answer(self._frame(columns))
+        except (TypeError, ValueError) as error:
+            raise InvalidInput("the model refused the rows", why=str(error).partition("\n")[0][:300]) from error
+
+    def explain(
+        self, columns: Sequence[Any], *, rows: int, background: Sequence[Any], background_rows: int
+    ) -> Explanation | None:
+        if self._explainer is None:
+            names = [column.name for column in self._outputs]
+            self._explainer = SklearnExplainer(self._model, names, columns=len(self._inputs))
+        if not self._explainer.is_exact:
+            return None
+        try:
+            return self._explainer.explain(self._frame(columns), self._frame(background))
         except (TypeError, ValueError) as error:
             raise InvalidInput("the model refused the rows", why=str(error).partition("\n")[0][:300]) from error
 
     def _answer(self, frame: Any) -> dict[str, Any]:
         import numpy as np
 
-        if self._label is None:
-            return {"prediction": np.asarray(self._model.predict(frame), np.float64).ravel()}
         answer: dict[str, Any] = {}
-        if self._probabilities:
-            table = np.asarray(self._model.predict_proba(frame), np.float64)
-            shown = table[:, 1:] if len(self._probabilities) == 1 else table
-            answer = {name: shown[:, at] for at, name in enumerate(self._probabilities)}
+        if self._shares:
+            table = np.asarray(getattr(self._model, self._share_method)(frame), np.float64)
+            table = table.reshape(len(table), -1)
+            # of two classes only the second is shown
+            answer = dict(zip(self._shares, table.T[-len(self._shares) :], strict=True))
         if self._label_by_argmax:
-            answer["label"] = self._model.classes_[table.argmax(axis=1)]
-        else:
-            answer["label"] = self._model.predict(frame)
+            return {**answer, "label": self._model.classes_[table.argmax(axis=1)]}
+        predicted = np.asarray(self._model.predict(frame))
+        for (name, kind), values in zip(self._said, predicted.reshape(len(predicted), -1).T, strict=True):
+            answer[name] = values.astype(np.float64) if kind == "double" else values
         return answer
 
     def _frame(self, columns: Sequence[Any]) -> Any:

@@ -1,0 +1,1 @@
+"""CatBoost, loaded from its own binary form."""

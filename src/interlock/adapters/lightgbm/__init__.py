@@ -1,0 +1,1 @@
+"""LightGBM, loaded from its own text."""

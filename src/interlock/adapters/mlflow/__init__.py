@@ -1,0 +1,1 @@
+"""Model folders that only MLflow itself can load."""

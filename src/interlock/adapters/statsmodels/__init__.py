@@ -1,0 +1,1 @@
+"""Linear models of statsmodels, answered from their coefficients."""

@@ -1,0 +1,1 @@
+"""Treelite's general tree inference, for trees that have no ONNX graph."""

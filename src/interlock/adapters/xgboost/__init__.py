@@ -1,0 +1,1 @@
+"""XGBoost, loaded from its own JSON in binary (UBJ)."""
