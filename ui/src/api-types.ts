@@ -52,12 +52,14 @@ export interface CallSource {
   output: OutputPreview | null
 }
 
-/** One named column. */
+/** One named column, or one named tensor. */
 export interface Column {
   name: string
   type: "binary" | "boolean" | "datetime" | "double" | "long" | "string"
   nullable: boolean
   unit: string | null
+  shape: number[] | null
+  datatype: string
 }
 
 /** What runs have in common and in what they differ. */
@@ -136,13 +138,21 @@ export interface Endpoint {
   reason: string
 }
 
-/** `GET /api/v1/endpoints/{name}`. */
+/** `GET /api/v1/endpoints/{name}`; `example` is a row that the live version takes, by column, if one is kept. */
 export interface EndpointDetail {
   endpoint: Endpoint
   history: Endpoint[]
   counts: Record<string, number>
   recent: PredictionRow[]
   versions: ModelVersion[]
+  example: Record<string, unknown> | null
+}
+
+/** `GET /api/v1/endpoints/{name}/traffic`: the last hour by minutes, and all so far by versions. */
+export interface EndpointTraffic {
+  minutes: TrafficMinute[]
+  versions: VersionTraffic[]
+  url: string | null
 }
 
 /** Something that happened. */
@@ -392,6 +402,20 @@ export interface MonitorSummary {
   monitor: Monitor
   latest: Report | null
   open_alerts: number
+}
+
+/** What a deployment came to. */
+export interface Outcome {
+  endpoint: string
+  url: string
+  model: string
+  engine: string
+  role: string
+  share: number
+  revision: number
+  verdict: Verdict | null
+  notes: string[]
+  seconds: number
 }
 
 /** The beginning of a stored output, as far as it can be shown without running anything. */
@@ -663,6 +687,17 @@ export interface TraceStep {
   depth: number
 }
 
+/** What an endpoint was asked in one minute. */
+export interface TrafficMinute {
+  at: number
+  requests: number
+  rows: number
+  failures: number
+  p50_ms: number | null
+  p90_ms: number | null
+  p99_ms: number | null
+}
+
 /** What a gate said about a candidate; its Ref is `verdict:<id>`. */
 export interface Verdict {
   id: string
@@ -675,4 +710,17 @@ export interface Verdict {
   data: string | null
   created_at: string
   stage: string
+}
+
+/** What one version did in one role since it was first served here. */
+export interface VersionTraffic {
+  model: string
+  role: string
+  requests: number
+  rows: number
+  failures: number
+  problem: string
+  p50_ms: number | null
+  p90_ms: number | null
+  p99_ms: number | null
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import msgspec
 
 from interlock.core.clock import from_micros
@@ -11,8 +14,12 @@ from interlock.ports.deployment_store import Endpoint
 from interlock.ports.model_store import ModelVersion
 from interlock.ports.prediction_log import JudgedPrediction
 from interlock.ports.stores import Stores
+from interlock.server.endpoint_views import EndpointTraffic, TrafficMinute, VersionTraffic
 from interlock.server.view_routes import Limit, NoQuery, Source, View
 from interlock.server.views import EndpointDetail, PredictionRow
+from interlock.serving.statistics import Counted, Minute, together
+
+_decode_columns = msgspec.json.Decoder(dict[str, list[Any]]).decode
 
 
 class EndpointsQuery(msgspec.Struct, frozen=True):
@@ -20,6 +27,12 @@ class EndpointsQuery(msgspec.Struct, frozen=True):
 
     after: str = ""
     limit: Limit = 100
+
+
+class RecentQuery(msgspec.Struct, frozen=True):
+    """How many predictions to list."""
+
+    limit: Limit = 50
 
 
 def list_endpoints(source: Source, query: EndpointsQuery) -> list[Endpoint]:
@@ -38,6 +51,51 @@ def get_endpoint(source: Source, query: NoQuery, *, name: str) -> EndpointDetail
         counts=stores.predictions.counts(name),
         recent=_rows(stores, stores.predictions.recent(name)),
         versions=tuple(version for version in found if version is not None),
+        example=_example(stores, endpoint, found),
+    )
+
+
+def list_recent(source: Source, query: RecentQuery, *, name: str) -> tuple[PredictionRow, ...]:
+    """List the last answers that callers of an endpoint saw, newest first."""
+    return _rows(source.stores, source.stores.predictions.recent(name, limit=query.limit))
+
+
+def get_traffic(source: Source, query: NoQuery, *, name: str) -> EndpointTraffic:
+    """Return what an endpoint was asked in the last hour, and what each version behind it did so far."""
+    source.stores.deployments.get(name)
+    counted = {key: one for key, one in source.counted().items() if key[0] == name}
+    seen = together(one for (_, _, role), one in counted.items() if role != "shadow")
+    versions = [_version_traffic(model, role, one) for (_, model, role), one in counted.items()]
+    return EndpointTraffic(
+        minutes=tuple(map(_minute, seen.last_hour(int(time.time())))) if seen is not None else (),
+        versions=tuple(sorted(versions, key=lambda one: -one.requests)),
+        url=source.answers_at(),
+    )
+
+
+def _minute(minute: Minute) -> TrafficMinute:
+    return TrafficMinute(
+        at=minute.at,
+        requests=minute.requests,
+        rows=minute.rows,
+        failures=minute.failures,
+        p50_ms=minute.quantile_ms(0.5),
+        p90_ms=minute.quantile_ms(0.9),
+        p99_ms=minute.quantile_ms(0.99),
+    )
+
+
+def _version_traffic(model: str, role: str, counted: Counted) -> VersionTraffic:
+    return VersionTraffic(
+        model=model,
+        role=role,
+        requests=counted.requests,
+        rows=counted.rows,
+        failures=sum(counted.failures.values()),
+        problem=counted.problem,
+        p50_ms=counted.quantile_ms(0.5),
+        p90_ms=counted.quantile_ms(0.9),
+        p99_ms=counted.quantile_ms(0.99),
     )
 
 
@@ -56,6 +114,16 @@ def find_version(stores: Stores, ref: str) -> ModelVersion | None:
     except InterlockError:
         return None
     return stores.models.find(parsed.name, version=parsed.number)
+
+
+def _example(stores: Stores, endpoint: Endpoint, versions: list[ModelVersion | None]) -> dict[str, Any] | None:
+    """Return the first row of the live version's example."""
+    live = next(deployment.model for deployment in endpoint.deployments if deployment.role == "live")
+    version = next((one for one in versions if one is not None and one.ref == live), None)
+    if version is None or version.example is None:
+        return None
+    columns = _decode_columns(stores.artifacts.get(version.example))
+    return {name: values[0] for name, values in columns.items() if values}
 
 
 def _rows(stores: Stores, judged: list[JudgedPrediction]) -> tuple[PredictionRow, ...]:
@@ -83,5 +151,7 @@ def _row(judged: JudgedPrediction, version: ModelVersion | None) -> PredictionRo
 VIEWS = (
     View(path="/endpoints", read=list_endpoints, query=EndpointsQuery),
     View(path="/endpoints/{name}", read=get_endpoint),
+    View(path="/endpoints/{name}/recent", read=list_recent, query=RecentQuery),
+    View(path="/endpoints/{name}/traffic", read=get_traffic),
     View(path="/predictions/{prediction_id}", read=get_prediction),
 )

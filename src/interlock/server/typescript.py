@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect as shapes
 
+from interlock.loop.endpoints import Outcome
 from interlock.loop.stations import Station
 from interlock.loop.tracing import Trace
-from interlock.server import pipeline_views, views
+from interlock.server import endpoint_views, pipeline_views, views
 
 HEADER = """// Written by `python -m interlock.server.typescript`; do not edit.
 // Times are ISO 8601 strings in UTC. A measured number that is NaN or infinite arrives as null.
@@ -47,12 +48,16 @@ def declarations(records: list[type]) -> str:
 
 def view_records() -> list[type]:
     """Return the records that the views answer with: those of the views' modules, and what they show of others."""
-    homes = (views.__name__, pipeline_views.__name__, *(one.__module__ for one in (Station, Trace, *_SHOWN)))
+    pages = (views, pipeline_views, endpoint_views)
+    homes = (*(page.__name__ for page in pages), *(one.__module__ for one in (Station, Trace, *_SHOWN)))
     return [
-        value
-        for home in (views, pipeline_views)
-        for value in vars(home).values()
-        if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ in homes
+        Outcome,
+        *(
+            value
+            for home in pages
+            for value in vars(home).values()
+            if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ in homes
+        ),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from interlock.ports.stores import Stores
 from interlock.server.http import Answer, Request, json_response
 from interlock.server.router import Route
 from interlock.server.workers import Workers
+from interlock.serving.statistics import Counted, Key
 
 API = "/api/v1"
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -28,12 +29,16 @@ class Source:
         uri: Where the workspace is.
         stations: What the stations of the loop are doing now.
         trace: The ways back and forward from a Ref.
+        counted: What all serving processes of this machine counted, by endpoint, version and role.
+        answers_at: Where a process answers for the endpoints, if one does.
     """
 
     stores: Stores
     uri: str
     stations: Callable[[], Sequence[Station]]
     trace: Callable[[str], Trace]
+    counted: Callable[[], Mapping[Key, Counted]] = dict
+    answers_at: Callable[[], str | None] = lambda: None
 
 
 class NoQuery(msgspec.Struct, frozen=True):

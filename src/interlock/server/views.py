@@ -176,13 +176,14 @@ class PredictionRow(msgspec.Struct, frozen=True):
 
 
 class EndpointDetail(msgspec.Struct, frozen=True):
-    """`GET /api/v1/endpoints/{name}`."""
+    """`GET /api/v1/endpoints/{name}`; `example` is a row that the live version takes, by column, if one is kept."""
 
     endpoint: Endpoint
     history: tuple[Endpoint, ...]
     counts: dict[str, int]
     recent: tuple[PredictionRow, ...]
     versions: tuple[ModelVersion, ...]
+    example: dict[str, Any] | None
 
 
 class MonitorSummary(msgspec.Struct, frozen=True):

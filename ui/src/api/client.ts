@@ -49,6 +49,34 @@ export async function readText(path: string, abort?: AbortSignal): Promise<strin
   throw new ProblemError(problemOf(text, answer.status, path));
 }
 
+/** POST to the data plane as any client would; every failure arrives as a ProblemError, in whatever shape it came. */
+export async function ask<T>(path: string, body: unknown): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...credentials() },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new ProblemError({ code: "offline", what: "the server does not answer", why: `POST ${path} got no response`, fix: "interlock up" });
+  }
+  const text = await answer.text();
+  if (answer.ok) return JSON.parse(text) as T;
+  const [what = "", why = ""] = said(text).split(/; (.*)/s);
+  throw new ProblemError(what === "" ? problemOf(text, answer.status, path) : { code: `HTTP ${answer.status}`, what, why, fix: "" });
+}
+
+/** What an error of the Open Inference Protocol says. */
+function said(text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { error?: unknown };
+    return typeof error === "string" ? error : "";
+  } catch {
+    return "";
+  }
+}
+
 /** Set one tag of a run, over the one protocol for it: MLflow's. */
 export async function setRunTag(run: string, key: string, value: string): Promise<void> {
   const path = "/api/2.0/mlflow/runs/set-tag";

@@ -85,7 +85,7 @@ function options(props: LineChartProps, height: number, host: HTMLElement): uPlo
     cursor: { y: false, points: { size: 7 } },
     scales: { x: { time: props.time ?? false }, y: { range: (_, low, high) => room(props, low, high) } },
     series: [
-      { label: props.time ? "at" : "step", value: (_, v: number | null) => (v === null ? "–" : onX(props, v)) },
+      { label: props.time ? "at" : "step", value: (_, v: number | null) => (v === null ? "–" : onX(props, v, props.x)) },
       ...props.lines.map((line) => ({
         label: line.label,
         stroke: ink(host, line.ink),

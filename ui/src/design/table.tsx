@@ -21,6 +21,8 @@ interface TableProps<T> {
   id: (row: T) => string;
   /** Emphasises some rows. */
   marked?: (row: T) => boolean;
+  /** Shows that some rows have just come. */
+  fresh?: ((row: T) => boolean) | undefined;
 }
 
 export function Table<T>(props: TableProps<T>) {
@@ -40,7 +42,7 @@ export function Table<T>(props: TableProps<T>) {
         </thead>
         <tbody>
           {props.rows.map((row) => (
-            <tr key={props.id(row)} class={props.marked?.(row) ? "marked" : ""}>
+            <tr key={props.id(row)} class={props.marked?.(row) ? "marked" : props.fresh?.(row) ? "fresh" : ""}>
               {props.columns.map((column) => (
                 <td key={column.title} class={classOf(column)}>
                   {column.show(row)}

@@ -14,6 +14,8 @@ import { bytes, figure, inline, plural } from "../text/format";
 import { Markdown } from "../text/markdown";
 import { Time } from "../text/time";
 import { Aliases, Scores } from "./models";
+import { Deploy } from "./model-deploy";
+import { Engines } from "./model-engines";
 import { Nearby } from "./steps";
 import { Verdicts } from "./verdicts";
 
@@ -147,11 +149,13 @@ function VersionFacts(props: { version: ModelVersion; aliases: Record<string, nu
             ["served by", version.engine],
             ["package", `${plural(version.files.length, "file")}, ${bytes(size)}`],
             ...Object.entries(version.metrics).map(([name, value]) => [name, figure(value)] as const),
-            ...Object.entries(version.facts).map(([name, value]) => [name.replaceAll("_", " "), inline(value)] as const),
+            ...Object.entries(version.facts).filter(([name]) => name !== "engines").map(([name, value]) => [name.replaceAll("_", " "), inline(value)] as const),
             ...Object.entries(version.tags).map(([name, value]) => [name.replaceAll("_", " "), <RefText text={value} />] as const),
           ]}
         />
+        <Deploy version={version} />
       </Card>
+      <Engines version={version} />
       <Card title="Takes" aside={plural(version.signature.inputs.length, "column")}>
         <Facts of={version.signature.inputs.map(described)} />
       </Card>
