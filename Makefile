@@ -20,7 +20,7 @@ export HOME := $(CURDIR)/$(VENV)/home
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 endif
 
-.PHONY: help install demo up test check fix bench conformance docs map ui locks chromium clean
+.PHONY: help install demo up test check fix bench newest conformance docs map ui locks chromium clean
 
 help: ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ fix: $(VENV)/.stamp-test ## Format the code and mend what lint can mend.
 
 bench: $(VENV)/.stamp-test ## Print every benchmark table.
 	@for table in $(BENCHMARKS); do echo; echo "== $$table"; $(BIN)/python $$table || exit 1; done
+
+newest: $(VENV)/.stamp-test ## Come to a first prediction in clean environments with the newest dependencies (needs the network).
+	$(BIN)/python scripts/first_prediction.py $(or $(ARGS),$(PYTHON))
 
 conformance: $(VENV)/.stamp-test ## Run MLflow's own tests against its server and ours (clones them; hours).
 	$(BIN)/python -m scripts.mlflow_conformance $(ARGS)

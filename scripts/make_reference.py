@@ -13,6 +13,7 @@ from cyclopts import App
 
 from interlock.cli.commands import OPTIONS, build_app
 from interlock.core.errors import error_types
+from interlock.ports.endpoint_servers import EndpointServers
 from interlock.ports.executor import Executor
 from interlock.ports.feature_store import OfflineStore
 from interlock.ports.model_runtime import ModelRuntime, Predictor
@@ -158,7 +159,7 @@ def ports() -> str:
         "A port is everything that can be replaced: implement its methods, subclass its contract suite in "
         "`interlock.testing`, and hand it to the room that asks for it.\n",
     ]
-    kinds: list[type] = [*store_ports().values(), OfflineStore, Executor, ModelRuntime, Predictor]
+    kinds: list[type] = [*store_ports().values(), OfflineStore, Executor, ModelRuntime, Predictor, EndpointServers]
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         parts.append(f"## {kind.__name__}\n\n`{kind.__module__}`\n\n{inspect.getdoc(kind)}\n")
         parts.append("\n".join(_methods(kind)) + "\n")

@@ -48,3 +48,15 @@ def flight_delay(*, unknown: str = "ignore") -> Any:
     )
     table = flights()
     return make_pipeline(columns, LogisticRegression(max_iter=500)).fit(table, late(table))
+
+
+@lru_cache(maxsize=1)
+def uncompilable() -> Any:
+    """Return a model that the converter writes as a graph that fails on categories that were never seen."""
+    from sklearn.base import clone
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.pipeline import make_pipeline
+
+    columns = clone(flight_delay(unknown="infrequent_if_exist").steps[0][1])
+    final = SGDClassifier(loss="log_loss", random_state=0)
+    return make_pipeline(columns, final).fit(flights(), late(flights()))

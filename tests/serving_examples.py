@@ -55,6 +55,7 @@ def loaded(
     signature: Signature = SIGNATURE,
     shift: float = 0.0,
     is_quick: bool = True,
+    gains_together: bool = False,
     predictor: Predictor | None = None,
 ) -> LoadedModel:
     """Return a version in memory."""
@@ -65,6 +66,7 @@ def loaded(
         signature=signature,
         predictor=predictor or Adding(signature, shift),
         is_quick=is_quick,
+        gains_together=gains_together,
     )
 
 

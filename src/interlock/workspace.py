@@ -10,10 +10,10 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from interlock.core.clock import Clock, SystemClock
@@ -25,35 +25,74 @@ from interlock.ports.stores import Stores
 
 if TYPE_CHECKING:
     from interlock.core.sealing import Seal
+    from interlock.core.signing import Signer
     from interlock.data.snapshots import Datasets
-    from interlock.experiments.active import ActiveRun
     from interlock.experiments.tracking import Experiments
     from interlock.features.views import Features
     from interlock.labels.labels import Labels
+    from interlock.loop.endpoints import Endpoint
     from interlock.loop.loop import Loop
     from interlock.monitoring.monitors import Monitors
     from interlock.pipelines.runner import Pipelines
+    from interlock.ports.endpoint_servers import EndpointServers
     from interlock.ports.executor import Executor
     from interlock.ports.model_runtime import ModelRuntime
     from interlock.ports.run_spool import RunSpool
     from interlock.ports.shared_commit import SharedCommit
     from interlock.registry.models import Models
-    from interlock.serving.loading import ModelLoader
+    from interlock.serving.explaining import ModelExplainer
+    from interlock.serving.loading import LoadedModel, ModelLoader
     from interlock.tuning.studies import Studies
 
 
 RUN_SPOOL = "runs"
 """The folder, in that of a workspace, where runs write first."""
 
-_OPEN_PATIENCE_S = 3.0
-_Params = ParamSpec("_Params")
-_Result = TypeVar("_Result")
-
 PLUG_INS = "interlock.adapters"
 """The entry-point group in which other packages name the stores they bring, by URI scheme."""
 
 
-class Workspace:
+class _Endpoints:
+    """What a workspace does about endpoints."""
+
+    @cached_property
+    def servers(self: Workspace) -> EndpointServers:  # type: ignore[misc]
+        """Who answers over HTTP for the endpoints."""
+        return _servers(self)
+
+    @cached_property
+    def load_model(self: Workspace) -> ModelLoader:  # type: ignore[misc]
+        """What loads a model version with the engine that it was verified for."""
+        from interlock.serving.loading import ModelLoader
+
+        return ModelLoader(self.registry.resolve, self.registry.package_folder, self.runtimes)
+
+    def deploy(  # type: ignore[misc]
+        self: Workspace,
+        model: Any,
+        *,
+        name: str | None = None,
+        example: Any = None,
+        **options: Any,
+    ) -> Endpoint:
+        """Put a model behind an endpoint that answers over HTTP when this returns; see `deploying.deploy_as`."""
+        from interlock.loop.deploying import deploy_as
+
+        return deploy_as(self, model, name=name, example=example, **options)
+
+    def endpoint(self: Workspace, name: str) -> Endpoint:  # type: ignore[misc]
+        """Return an endpoint.
+
+        Raises:
+            NotFound: There is none of the name.
+        """
+        from interlock.core.refs import Ref
+        from interlock.loop.endpoints import Endpoint
+
+        return Endpoint(self, self.stores.deployments.get(Ref.parse(name, kind="endpoint").name).name)
+
+
+class Workspace(_Endpoints):
     """Everything Interlock knows, opened.
 
     Thread-safe. Use it as a context manager, or call `close`.
@@ -103,6 +142,8 @@ class Workspace:
     def close(self) -> None:
         """Write what is pending and free connections, files and workers; closing twice is harmless."""
         closing, self._on_close = self._on_close, None
+        if "servers" in self.__dict__:
+            self.servers.close()
         for engine in self._engines.values():
             engine.close()
         if self.__dict__.get("run_spool") is not None:
@@ -237,15 +278,42 @@ class Workspace:
             self.folder / "cache",
             runtimes=self.runtimes,
             clock=self.clock,
+            signer=self._signer,
         )
 
     @cached_property
     def runtimes(self) -> tuple[ModelRuntime, ...]:
         """The engines that models run on."""
+        from interlock.adapters.catboost.runtime import CatboostRuntime
+        from interlock.adapters.graphs.runtime import GraphRuntime
+        from interlock.adapters.keras.runtime import KerasRuntime
+        from interlock.adapters.lightgbm.runtime import LightgbmRuntime
+        from interlock.adapters.mlflow.runtime import MlflowRuntime
         from interlock.adapters.onnx.runtime import OnnxRuntime
+        from interlock.adapters.python.runtime import PythonRuntime
         from interlock.adapters.sklearn.runtime import SklearnRuntime
+        from interlock.adapters.statsmodels.runtime import LinearRuntime
+        from interlock.adapters.torch.runtime import TorchRuntime
+        from interlock.adapters.treelite.runtime import TreeliteRuntime
+        from interlock.adapters.xgboost.runtime import XgboostRuntime
 
-        return (OnnxRuntime(), SklearnRuntime())
+        return (
+            OnnxRuntime(),
+            SklearnRuntime(),
+            XgboostRuntime(),
+            LightgbmRuntime(),
+            CatboostRuntime(),
+            TreeliteRuntime(),
+            LinearRuntime(),
+            PythonRuntime(self._signer),
+            MlflowRuntime(self._signer),
+            TorchRuntime(self._signer),
+            KerasRuntime(self._signer),
+            GraphRuntime(self._load_member, self._signer),
+        )
+
+    def _load_member(self, ref: str) -> LoadedModel:
+        return self.load_model(ref)
 
     @cached_property
     def monitoring(self) -> Monitors:
@@ -272,16 +340,45 @@ class Workspace:
         return _secret_in(self.folder)
 
     @cached_property
+    def _signer(self) -> Signer:
+        """What signs models that bring Python code, and knows those that were signed here."""
+        from interlock.core.signing import Signer
+
+        return Signer(_keys_in(self.folder))
+
+    @cached_property
     def seal(self) -> Seal:
         """What seals the secrets that users hand in, before any store keeps them."""
         return _seal_in(self.folder)
 
     @cached_property
-    def load_model(self) -> ModelLoader:
-        """What loads a model version with the engine that it was verified for."""
-        from interlock.serving.loading import ModelLoader
+    def explain_model(self) -> ModelExplainer:
+        """What says how the columns of a row made a version answer as it does."""
+        from interlock.serving.explaining import ModelExplainer
 
-        return ModelLoader(self.registry.resolve, self.registry.package_folder, self.runtimes)
+        return ModelExplainer(
+            self.registry.resolve,
+            self.registry.package_folder,
+            self.runtimes,
+            load=lambda ref: self.load_model(ref).predictor,
+            example_of=self.registry.example,
+        )
+
+
+def _servers(workspace: Workspace) -> EndpointServers:
+    from importlib import import_module
+
+    from interlock.adapters.local.endpoint_servers import LocalEndpointServers
+    from interlock.adapters.memory.endpoint_servers import ThreadEndpointServers
+    from interlock.adapters.remote.endpoint_servers import RemoteEndpointServers
+
+    if workspace.uri.startswith("memory:"):
+        # the server stands above this module: as a command's, its code is found by name
+        serve_here = import_module("interlock.server.serve_endpoint").serve_here
+        return ThreadEndpointServers(lambda: serve_here(workspace))
+    if workspace.uri.startswith(("http:", "https:")):
+        return RemoteEndpointServers(workspace.uri, token=os.environ.get("INTERLOCK_TOKEN"))
+    return LocalEndpointServers(workspace.uri, workspace.folder / "servers", project=workspace.project)
 
 
 def _secret_in(folder: Path) -> bytes:
@@ -302,13 +399,20 @@ def _secret_in(folder: Path) -> bytes:
 
 def _seal_in(folder: Path) -> Seal:
     """Return what seals with the passphrase that is set, else with the key that lies in a folder, and opens both."""
-    from interlock.core.sealing import PASSPHRASES, Seal, key_of_passphrase
+    from interlock.core.sealing import Seal
+
+    return Seal(_keys_in(folder))
+
+
+def _keys_in(folder: Path) -> Callable[[], list[bytes]]:
+    """Return what gives the key of the passphrase that is set, if one is, and the key that lies in a folder."""
+    from interlock.core.sealing import PASSPHRASES, key_of_passphrase
 
     def keys() -> list[bytes]:
         phrases = [os.environ[name] for name in PASSPHRASES if os.environ.get(name)]
         return [*map(key_of_passphrase, phrases[:1]), _secret_in(folder)]
 
-    return Seal(keys)
+    return keys
 
 
 def open_workspace(
@@ -343,12 +447,12 @@ def open_workspace(
     if scheme == "memory":
         return _open_memory(where, actor=actor, clock=ticking)
     if scheme in ("postgresql", "postgres"):
-        opened = _open_postgres(where, actor=actor, clock=ticking, cache=_cache_folder(where, env))
+        opened = _open_postgres(where, actor=actor, clock=ticking, cache=cache_folder(where, env))
     elif scheme in ("http", "https"):
         token = env.get("INTERLOCK_TOKEN")
-        opened = _open_remote(where, clock=ticking, cache=_cache_folder(where, env), token=token)
+        opened = _open_remote(where, clock=ticking, cache=cache_folder(where, env), token=token)
     elif scheme not in ("", "file"):
-        opened = _open_plugged_in(where, scheme, actor=actor, clock=ticking, cache=_cache_folder(where, env))
+        opened = _open_plugged_in(where, scheme, actor=actor, clock=ticking, cache=cache_folder(where, env))
     else:
         folder = Path(urlsplit(where).path if scheme == "file" else where).expanduser()
         opened = _open_folder(folder, actor=actor, create=create, clock=ticking)
@@ -465,87 +569,9 @@ def _open_plugged_in(uri: str, scheme: str, *, actor: str, clock: Clock, cache: 
     return Workspace(uri, folder=cache, stores=stores, clock=clock)
 
 
-def _cache_folder(uri: str, env: Mapping[str, str]) -> Path:
+def cache_folder(uri: str, env: Mapping[str, str]) -> Path:
+    """Return the folder for caches, spools and the secret of a workspace that is none itself."""
     root = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108
     folder = root / "interlock" / digest_of(uri.encode())[3:19]
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@lru_cache(maxsize=4)
-def _shared(uri: str) -> Workspace:
-    """Return the workspace that this process uses for its runs; one that does not answer costs it nothing."""
-    from interlock.core.errors import Overloaded, TimedOut, Unavailable
-    from interlock.experiments.asking import asked
-
-    if not uri.startswith(("postgresql:", "postgres:")):
-        return open_workspace(uri)
-    try:
-        return asked(lambda: open_workspace(uri), within_s=_OPEN_PATIENCE_S)
-    except (Overloaded, TimedOut, Unavailable):
-        stores = _Later(lambda: open_workspace(uri).stores)
-        return Workspace(uri, folder=_cache_folder(uri, os.environ), stores=stores.bundle(), clock=SystemClock())
-
-
-class _Later:
-    """Stores that are opened when they are first asked, and asked again as long as they cannot be."""
-
-    def __init__(self, open_stores: Callable[[], Stores]) -> None:
-        self._open = open_stores
-        self._opened: Stores | None = None
-        self._lock = threading.Lock()
-
-    def bundle(self) -> Stores:
-        """Return one stand-in for each store."""
-        return Stores(**{field.name: _Port(self, field.name) for field in fields(Stores)})
-
-    def store(self, name: str) -> Any:
-        """Return a store, opened."""
-        with self._lock:
-            if self._opened is None:
-                self._opened = self._open()
-            return getattr(self._opened, name)
-
-
-class _Port:
-    """Stands for one store until it is there."""
-
-    def __init__(self, later: _Later, name: str) -> None:
-        self._later = later
-        self._name = name
-
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self._later.store(self._name), method)
-
-
-@overload
-def run(experiment: str = "default", **options: Any) -> ActiveRun: ...
-@overload
-def run(experiment: Callable[_Params, _Result]) -> Callable[_Params, _Result]: ...
-def run(experiment: str | Callable[..., Any] = "default", **options: Any) -> Any:
-    """Start a run in the workspace of this folder; see `Experiments.run` for the options.
-
-    A context manager, a decorator (with or without the name of an experiment), or an object to be ended by hand or by
-    the end of the program. The workspace is opened once per process and found as `open_workspace` finds it.
-    """
-    experiments = _shared(find_workspace_uri()).experiments
-    if callable(experiment):
-        return experiments.run(**options)(experiment)
-    return experiments.run(experiment, **options)
-
-
-def autolog(*frameworks: str, disable: bool = False, **options: Any) -> None:
-    """Record every training of the frameworks in use as a run, from now on; see `Autolog` for the options.
-
-    Args:
-        frameworks: Which ones (`sklearn`, `xgboost`, `lightgbm`, `catboost`, `pytorch`, `lightning`, `keras`,
-            `statsmodels`); all of them if none is named. One that is imported later is seen to then.
-        disable: Whether to stop that.
-        options: What to record.
-    """
-    from interlock.experiments.autolog.switching import switch_off, switch_on
-
-    if disable:
-        switch_off(*frameworks)
-    else:
-        switch_on(*frameworks, open_run=run, **options)

@@ -57,7 +57,7 @@ def test_the_platform_starts_without_training_libraries() -> None:
 
 
 def test_the_face_is_exact() -> None:
-    assert len(interlock.__all__) <= 13
+    assert len(interlock.__all__) <= 18
     assert interlock.__all__ == sorted(interlock.__all__)
     assert set(interlock.__all__) == {*interlock._FACE, "__version__"}
     assert set(interlock.__all__) <= set(dir(interlock))
@@ -76,5 +76,5 @@ def test_there_is_one_version() -> None:
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="it has Column, FeatureView"):
+    with pytest.raises(AttributeError, match="it has Column, Endpoint, FeatureView"):
         _ = interlock.nothing

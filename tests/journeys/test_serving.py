@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from interlock.ports.deployment_store import Deployment
+from interlock.server.grpc_oip.messages import SERVICE, message_types
 from interlock.workspace import open_workspace
 
 HEAVY = ("sklearn", "scipy", "pandas", "skl2onnx", "duckdb", "optuna")
@@ -104,7 +106,8 @@ def test_the_serving_process_never_loads_what_training_needs(folder: Path) -> No
     maps = Path("/proc/self/maps")
     if not maps.exists():
         pytest.skip("this system does not show what a process has loaded")
-    with running("serve", "endpoint:delay", folder=folder) as (url, pid):
+    # without a supervisor, whose process id would be told
+    with running("serve", "endpoint:delay", "--workers", "0", folder=folder) as (url, pid):
         ask(url, prediction_id="four")
         loaded = Path(f"/proc/{pid}/maps").read_text()
     assert "onnxruntime" in loaded
@@ -130,3 +133,63 @@ def test_the_platform_answers_predictions_too(folder: Path) -> None:
             urllib.request.urlopen(url + "/v2/models/other/infer", data=b"{}", timeout=30)
         with refused.value:
             assert refused.value.code == 404
+
+
+@contextmanager
+def answering_grpc(*words: str, folder: Path, token: str = "") -> Iterator[str]:
+    """Start a server that answers gRPC; give the address of that."""
+    command = [sys.executable, "-m", "interlock.cli.main", "--json", "--dir", str(folder), *words]
+    command += ["--port", "0", "--grpc-port", "0"]
+    environ = {**os.environ, "INTERLOCK_TOKEN": token}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["grpc"]
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def ask_grpc(address: str, a: float, *, token: str = "") -> float:
+    """Ask over a connection of its own."""
+    import grpc
+
+    types = message_types()
+    request = types["ModelInferRequest"](model_name="delay")
+    for name, value in (("a", a), ("b", 0.0)):
+        request.inputs.add(name=name, datatype="FP64", shape=[1], contents={"fp64_contents": [value]})
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=types["ModelInferRequest"].SerializeToString,
+            response_deserializer=types["ModelInferResponse"].FromString,
+        )
+        metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        reply = call(request, timeout=30, wait_for_ready=True, metadata=metadata)
+    found = {one.name: one.contents.fp64_contents for one in reply.outputs}
+    return float(found["probability"][0])
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_grpc_is_answered_by_one_process_or_by_several_on_one_port(folder: Path, workers: str) -> None:
+    pytest.importorskip("grpc")
+    with answering_grpc("serve", "endpoint:delay", "--workers", workers, folder=folder) as address:
+        shares = [ask_grpc(address, 2.0) for _ in range(6)]
+    assert min(shares) == max(shares) > 0.5
+
+
+def test_the_platform_answers_grpc_too_for_those_with_its_token(folder: Path) -> None:
+    grpc = pytest.importorskip("grpc")
+    with answering_grpc("up", folder=folder, token="secret") as address:
+        with pytest.raises(grpc.RpcError) as error:
+            ask_grpc(address, -2.0)
+        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        for _ in range(600):
+            try:
+                share = ask_grpc(address, -2.0, token="secret")
+                break
+            except grpc.RpcError as unready:
+                # the platform answers before the models are loaded, and says so
+                assert unready.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND)
+                time.sleep(0.05)
+        assert share < 0.5

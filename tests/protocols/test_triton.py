@@ -229,7 +229,7 @@ class TestErrors:
             lambda client, inputs: client.get_model_metadata("dely"),
             lambda client, inputs: client.get_inference_statistics("dely"),
             lambda client, inputs: client.load_model("dely"),
-            lambda client, inputs: client.unload_model("delay"),
+            lambda client, inputs: client.unload_model("dely"),
         ],
     )
     def test_the_client_understands_what_is_wrong(self, client: Any, columns: dict[str, np.ndarray], ask: Any) -> None:

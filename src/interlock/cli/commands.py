@@ -42,8 +42,9 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
         Command("model", "interlock.cli.model:app", "List versions, cards, aliases and verdicts."),
     ),
     "The software loop": (
-        Command("serve", "interlock.cli.serve:serve", "Serve one model over HTTP, and nothing else."),
-        Command("endpoint", "interlock.cli.endpoint:app", "List, route and roll back endpoints."),
+        Command("deploy", "interlock.cli.deploy:deploy", "Put a model behind an endpoint that answers."),
+        Command("serve", "interlock.cli.serve:serve", "Serve endpoints over HTTP, and nothing else."),
+        Command("endpoint", "interlock.cli.endpoint:app", "List, route, watch and roll back endpoints."),
         Command("monitor", "interlock.cli.monitor:app", "List monitors, reports and alerts."),
         Command("advisor", "interlock.cli.advisor:app", "Read the technology radar and your readiness."),
     ),

@@ -1,17 +1,26 @@
-"""List, route and roll back endpoints."""
+"""List, route, watch and roll back endpoints, and end their server."""
 
 from __future__ import annotations
 
-from cyclopts import App
+from pathlib import Path
+from typing import Annotated
 
+from cyclopts import App, Parameter
+
+from interlock.cli import endpoint_keys
 from interlock.cli.noun import Here, name_of
 from interlock.cli.output import Answer, fields, listing, table
 from interlock.core.clock import from_micros
-from interlock.core.errors import InvalidInput, NotFound
+from interlock.core.errors import InvalidInput
+from interlock.loop.routing_back import roll_back
 from interlock.ports.deployment_store import Deployment, Endpoint
-from interlock.workspace import open_workspace
+from interlock.server.access_log import read_entries
+from interlock.server.contracts.container import brings_code, write_container
+from interlock.server.serving_folder import ACCESS_FILE, serving_folder
+from interlock.workspace import Workspace, open_workspace
 
-app = App(name="endpoint", help="List, route and roll back endpoints.")
+app = App(name="endpoint", help="List, route, watch and roll back endpoints.")
+app.command(endpoint_keys.app)
 
 COLUMNS = {
     "endpoint": lambda endpoint: endpoint.name,
@@ -112,18 +121,123 @@ def rollback(endpoint: str, /, *, reason: str = "", session: Here) -> Answer:
     """
     name = name_of(endpoint, kind="endpoint")
     with open_workspace(session.uri, create=False) as workspace:
-        store = workspace.stores.deployments
-        now = store.get(name)
-        before = next((old for old in store.history(name) if old.deployments != now.deployments), None)
-        if before is None:
-            raise NotFound(
-                f"endpoint '{name}' was never routed otherwise",
-                why=f"revision {now.revision} is all there is",
-                fix=f"interlock endpoint route {name} MODEL",
-            )
-        why = reason or f"rolled back to revision {before.revision} by hand"
-        routed = store.route(name, before.deployments, expect=now.revision, reason=why)
+        routed = roll_back(workspace, name, reason=reason)
+        workspace.endpoint(name).reload()
     return _routed(routed)
+
+
+@app.command
+def traffic(endpoint: str, /, *, session: Here) -> Answer:
+    """Show what each version behind an endpoint does: its share, counts and mean time.
+
+    Args:
+        endpoint: Its name or Ref.
+    """
+    with open_workspace(session.uri, create=False) as workspace:
+        found = workspace.endpoint(endpoint).traffic()
+    columns = {
+        "version": lambda one: one.model,
+        "role": lambda one: one.role,
+        "share": lambda one: f"{one.share:.0%}",
+        "runs on": lambda one: one.engine,
+        "answers logged": lambda one: one.logged,
+        "requests": lambda one: one.requests,
+        "failed": lambda one: one.failures,
+        "last hour": lambda one: one.last_hour,
+        "mean ms": lambda one: one.mean_ms,
+        "p99 ms": lambda one: one.p99_ms,
+    }
+    return Answer(found, (table(found, columns),))
+
+
+@app.command
+def logs(
+    endpoint: str | None = None,
+    /,
+    *,
+    lines: int = 100,
+    requests: Annotated[bool, Parameter(negative=())] = False,
+    session: Here,
+) -> Answer:
+    """Print what the server that deployments started wrote, or the access log of all servers of this machine.
+
+    Args:
+        endpoint: Only requests for this endpoint.
+        lines: At most so many, the last ones.
+        requests: Print requests instead, one a line: when, what, by whom, how long.
+    """
+    with open_workspace(session.uri, create=False) as workspace:
+        if requests or endpoint is not None:
+            return _requests(workspace, endpoint, lines)
+        found = workspace.servers.log(lines=lines)
+    return Answer(found, ("\n".join(found) or "it wrote nothing",))
+
+
+@app.command
+def server(*, session: Here) -> Answer:
+    """Say which server answers for the endpoints of this workspace."""
+    with open_workspace(session.uri, create=False) as workspace:
+        found = workspace.servers.find()
+    if found is None:
+        return Answer(None, ("no server runs: interlock deploy MODEL starts one, and so does interlock serve",))
+    told = {"url": found.url, "kind": found.kind, "pid": found.pid or None, "wants a token": found.token is not None}
+    return Answer(told, (fields(told),))
+
+
+@app.command
+def stop(*, session: Here) -> Answer:
+    """End the server that deployments started; what is deployed stays deployed."""
+    with open_workspace(session.uri, create=False) as workspace:
+        stopped = workspace.servers.stop()
+        other = workspace.servers.find()
+    if stopped is not None:
+        return Answer({"stopped": stopped.url}, (f"the server at {stopped.url} has ended",))
+    words = "no server runs in the background"
+    if other is not None:
+        words += f"; the one at {other.url} is ended where it was started (interlock {other.kind})"
+    return Answer({"stopped": None}, (words,))
+
+
+@app.command
+def container(name: str, /, *, output: Path, wheel: Path | None = None, session: Here) -> Answer:
+    """Write a folder from which a container image of what an endpoint answers can be built.
+
+    The image serves SageMaker, Vertex AI, Azure ML and KServe alike, each by its own contract.
+
+    Args:
+        name: The endpoint, whose live version is taken, or a model version (`model:delay@7`).
+        output: The folder to write; it must be empty, or not exist.
+        wheel: A wheel of Interlock to put into the image, in place of the published version.
+    """
+    with open_workspace(session.uri, create=False) as workspace:
+        ref = name
+        if not name.startswith("model:"):
+            found = workspace.stores.deployments.get(name_of(name, kind="endpoint"))
+            ref = next(deployment.model for deployment in found.deployments if deployment.role == "live")
+        version = workspace.registry.resolve(ref)
+        package = workspace.registry.package_folder(version)
+        paths = write_container(version, package, output, wheel=wheel)
+        signed = brings_code(package)
+    facts = {"model": version.ref, "folder": str(output), "build": f"docker build -t {version.model} {output}"}
+    if signed:
+        facts["needs"] = "INTERLOCK_PASSPHRASE in the container, the one it was registered with: it brings Python code"
+    return Answer({**facts, "files": paths}, (fields(facts), "\n".join(paths)))
+
+
+def _requests(workspace: Workspace, endpoint: str | None, lines: int) -> Answer:
+    folder = serving_folder(workspace)
+    name = None if endpoint is None else name_of(endpoint, kind="endpoint")
+    entries = [] if folder is None else read_entries(folder / ACCESS_FILE, last=lines, endpoint=name)
+    columns = {
+        "time": lambda entry: entry.time,
+        "request": lambda entry: f"{entry.method} {entry.path}",
+        "status": lambda entry: entry.status,
+        "ms": lambda entry: f"{entry.ms:.3f}",
+        "version": lambda entry: entry.version,
+        "predictions": lambda entry: list(entry.ids[:1]) + [f"and {entry.rows - 1} more"] * (entry.rows > 1),
+        "key": lambda entry: entry.key,
+    }
+    return listing(entries, columns, empty="no requests are in the access log: interlock serve --access-log on")
 
 
 def _routed(endpoint: Endpoint) -> Answer:

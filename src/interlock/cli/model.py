@@ -12,6 +12,7 @@ from interlock.ports.model_store import ModelVersion
 from interlock.workspace import open_workspace
 
 app = App(name="model", help="List versions, cards, aliases and verdicts.")
+app.command("interlock.cli.explaining:explain", name="explain", help="Say what each column contributed.")
 
 
 @app.command(name="list")

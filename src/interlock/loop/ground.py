@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from interlock.core.clock import Clock
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from interlock.labels.labels import Labels
     from interlock.monitoring.monitors import Monitors
     from interlock.pipelines.runner import Pipelines
+    from interlock.ports.endpoint_servers import EndpointServers
     from interlock.registry.models import Models
     from interlock.serving.loading import LoadedModel
 
@@ -24,6 +26,11 @@ class Ground(Protocol):
     @property
     def uri(self) -> str:
         """Where the workspace is."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps files on this machine."""
         ...
 
     @property
@@ -64,6 +71,16 @@ class Ground(Protocol):
     @property
     def monitoring(self) -> Monitors:
         """Monitors."""
+        ...
+
+    @property
+    def secret(self) -> bytes:
+        """The key that its owner alone can read."""
+        ...
+
+    @property
+    def servers(self) -> EndpointServers:
+        """Who answers over HTTP for the endpoints."""
         ...
 
     @property

@@ -14,6 +14,7 @@ from interlock.loop.tracing import Trace
 from interlock.ports.shared_commit import SharedCommit
 from interlock.ports.stores import Stores
 from interlock.server.api import VIEWS
+from interlock.server.api_deploy import Deployer, deploy_route
 from interlock.server.downloads import download_route
 from interlock.server.events import EventStreams
 from interlock.server.frames import frame_routes
@@ -26,13 +27,28 @@ from interlock.server.mlflow_ui import PLACE, MlflowUi
 from interlock.server.openapi import openapi_route
 from interlock.server.router import TAIL, Mount, Route, Router
 from interlock.server.stores_api import StoresApi
+from interlock.server.surroundings import Surroundings
 from interlock.server.ui_files import DIST, UiFiles
 from interlock.server.view_routes import API, Source, view_route
 from interlock.server.workers import Workers
 
 PROBES = ("/ping", "/health", "/v2/health/live", "/v2/health/ready")
 """What an orchestrator asks; it has no token."""
-DATA_PATHS = ("/v2", "/invocations", "/endpoints/{name}/invocations", f"{API}/feedback")
+DATA_PATHS = (
+    "/v2",
+    "/v1/models",
+    "/v1/endpoints",
+    "/v1/projects",
+    "/invocations",
+    "/endpoints/{name}/invocations",
+    "/endpoints/{name}/invocations-response-stream",
+    "/endpoints/{name}/async-invocations",
+    "/execution-parameters",
+    "/score",
+    "/swagger.json",
+    f"{API}/feedback",
+    "/metrics",
+)
 """Where predictions are asked for and feedback is given."""
 
 
@@ -100,6 +116,9 @@ def create_app(
     ui_folder: Path = DIST,
     commits: SharedCommit | None = None,
     mlflow_ui: Path | None = None,
+    around: Surroundings | None = None,
+    deploy: Deployer | None = None,
+    answers_at: Callable[[], str | None] = lambda: None,
 ) -> App:
     """Build the application over an open workspace; it does not close the workspace.
 
@@ -115,15 +134,27 @@ def create_app(
         ui_folder: Where the web interface was built.
         commits: What commits the writes of several calls together, if the workspace can.
         mlflow_ui: Where MLflow's own web interface was built, if it is to be shown too.
+        around: What stands around the data plane: what it counted, and the API keys that its callers may show.
+        deploy: Brings a registered version behind an endpoint, if that may be asked for here.
+        answers_at: Says where a process answers for the endpoints, if one does.
     """
     workers = Workers(commits=commits)
     events = EventStreams(workspace.stores.journal, workers)
-    source = Source(stores=workspace.stores, uri=workspace.uri, stations=stations, trace=trace)
+    keys = around.keys if around is not None else None
+    source = Source(
+        stores=workspace.stores,
+        uri=workspace.uri,
+        stations=stations,
+        trace=trace,
+        counted=around.statistics.read if around is not None else dict,
+        answers_at=answers_at,
+    )
     router = Router(
         (
             Route(method="GET", path="/healthz", access="open", handler=_healthz),
             openapi_route(workers),
             *(view_route(view, source, workers) for view in VIEWS),
+            *([deploy_route(deploy, workers)] if deploy is not None else ()),
             events.route(),
             download_route(workspace.stores.artifacts, workers),
             *frame_routes(),
@@ -138,7 +169,7 @@ def create_app(
             *(_mounts(data_plane) if data_plane is not None else ()),
             *(_mlflow_ui(mlflow_ui, lambda *call: router(*call), workers) if mlflow_ui is not None else ()),
         ),
-        guard=Guard(host=host, token=token, allowed_hosts=allowed_hosts, limits=limits),
+        guard=Guard(host=host, token=token, allowed_hosts=allowed_hosts, limits=limits, keys=keys),
         limits=limits,
         shapes=ERROR_SHAPES,
     )

@@ -30,6 +30,8 @@ class DataRoute:
         handler: What answers; it is given what the path's names matched.
         shape: How errors look here.
         access: Who may call it.
+        begins_at_once: Whether its handler may begin outside a task, which small requests to quick models are worth:
+            it then awaits what `Call` and `Answering` give, and nothing that asks for the task that it runs in.
     """
 
     method: str
@@ -37,6 +39,7 @@ class DataRoute:
     handler: Handler
     shape: Shape
     access: Access = "data"
+    begins_at_once: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from interlock.core.errors import InvalidInput, LimitExceeded, Refused, Unauthorised
+from interlock.server.api_keys import Caller, KeyGate, credential_of
 from interlock.server.http import Rejection, Scope
 from interlock.server.limits import Limits
 
@@ -16,9 +17,11 @@ Access = Literal["open", "api", "data", "admin"]
 """`open` anyone who reaches the port · `api` the control plane · `data` predictions and feedback · `admin` what changes
 what is served; all but the first want the token where one is set."""
 
+ANY_HOST = "*"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WILDCARDS = frozenset({"0.0.0.0", "::", "[::]", ""})  # noqa: S104
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*[a-z0-9_-])\.?(?::\d{1,5})?")
+_KEY_HELP = "send 'Authorization: Bearer KEY'; interlock endpoint key create NAME"
 _TOKEN_HELP = "set INTERLOCK_TOKEN to the server's token, or send 'Authorization: Bearer TOKEN'"  # noqa: S105
 
 
@@ -28,8 +31,10 @@ class Guard:
     Args:
         host: The address the server is bound to.
         token: What callers must show, or None.
-        allowed_hosts: Further names under which the server is reached.
+        allowed_hosts: Further names under which the server is reached; `*` where a platform in front of it decides.
         limits: What a request may bring.
+        keys: The API keys that callers of the data plane may show in place of the token.
+        origins: Pages of other origins that may call; `*` for any.
 
     Example:
         >>> Guard(host="127.0.0.1").knows_host("LOCALHOST:8080")
@@ -43,7 +48,13 @@ class Guard:
         token: str | None = None,
         allowed_hosts: Iterable[str] = (),
         limits: Limits = Limits(),  # noqa: B008 (frozen)
+        keys: KeyGate | None = None,
+        origins: Iterable[str] = (),
     ) -> None:
+        self._keys = keys
+        allowed_hosts = tuple(allowed_hosts)
+        self._any_host = ANY_HOST in allowed_hosts
+        self._origins = frozenset(origins)
         self._hosts = (LOOPBACK | {_bare(name) for name in (host, *allowed_hosts)}) - {""}
         # a rebound DNS name is what the check is against; an address in figures cannot be rebound
         self._any_address = host in _WILDCARDS
@@ -53,7 +64,7 @@ class Guard:
     def knows_host(self, value: str) -> bool:
         """Say whether a `Host` header names this server."""
         name = _bare(value)
-        return name in self._hosts or (self._any_address and _is_address(name))
+        return self._any_host or name in self._hosts or (self._any_address and _is_address(name))
 
     def inspect(self, scope: Scope) -> None:
         """Check size, host and origin.
@@ -86,29 +97,54 @@ class Guard:
                 ),
                 status=421,
             )
-        if origin is not None and origin.partition(b"://")[2].lower() != hosts[0].lower():
+        if origin is not None and not self._knows_origin(origin.decode("latin-1").lower(), hosts[0]):
             raise Refused(
                 "a page of another origin may not call this server",
                 why="the Origin header differs from the Host header",
             )
 
-    def admit(self, scope: Scope, access: Access) -> None:
-        """Check the token.
+    def _knows_origin(self, origin: str, host: bytes) -> bool:
+        name = origin.partition("://")[2]
+        return name == host.decode("latin-1").lower() or not self._origins.isdisjoint((origin, name, "*"))
+
+    def admit(self, scope: Scope, access: Access, endpoint: str = "") -> Caller | None:
+        """Check the token or key that an HTTP request shows; see `check`."""
+        if access == "open" or (self._token is None and (self._keys is None or not self._keys.is_active)):
+            return None
+        return self.check(credential_of(scope["headers"]), access, endpoint)
+
+    def check(self, credential: bytes | None, access: Access, endpoint: str = "") -> Caller | None:
+        """Check a token or key, whatever protocol it came by.
+
+        The server's token may do everything. Keys are for `data` and `admin` routes; from the first that is made on,
+        these want a key or the token.
+
+        Args:
+            credential: What the request shows, see `credential_of`.
+            access: Who may call the route.
+            endpoint: The endpoint that the request is for; empty where it is for none or several.
+
+        Returns:
+            Who calls, where a key was shown.
 
         Raises:
-            Rejection: The route wants a token and the request shows none, or a wrong one (401).
+            Rejection: A token or key is wanted, and the request shows none or a wrong one (401), or the key may not do
+                this (403), or asks too often (429).
         """
-        if self._token is None or access == "open":
-            return
-        shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, credential = shown.partition(b" ")
-        if scheme.lower() != b"bearer" or not hmac.compare_digest(credential.strip(), self._token):
-            why = "the request shows no token" if not shown else "the token shown is not the server's"
-            raise Rejection(
-                Unauthorised("this server wants a token", why=why, fix=_TOKEN_HELP),
-                status=401,
-                headers=((b"www-authenticate", b"Bearer"),),
-            )
+        wants_key = self._keys is not None and self._keys.is_active and access in ("data", "admin")
+        if access == "open" or (self._token is None and not wants_key):
+            return None
+        if self._token is not None and hmac.compare_digest(credential or b"", self._token):
+            return None
+        if wants_key and credential:
+            assert self._keys is not None
+            return self._keys.admit(credential, endpoint=endpoint, admin=access == "admin")
+        why = "the request shows no token" if credential is None else "the token shown is not the server's"
+        raise Rejection(
+            Unauthorised("this server wants a token", why=why, fix=_KEY_HELP if wants_key else _TOKEN_HELP),
+            status=401,
+            headers=((b"www-authenticate", b"Bearer"),),
+        )
 
 
 def check_exposure(host: str, *, token: str | None) -> None:

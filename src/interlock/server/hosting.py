@@ -11,8 +11,10 @@ from interlock.core.errors import InterlockError, NotFound, did_you_mean
 from interlock.ports.deployment_store import DeploymentStore
 from interlock.ports.journal import Journal
 from interlock.ports.prediction_log import PredictionLog
+from interlock.server.memory_budget import MemoryBudget
 from interlock.serving.engine import EndpointEngine
 from interlock.serving.loading import LoadedModel
+from interlock.serving.statistics import StatisticsBook
 
 _logger = logging.getLogger(__name__)
 _PAGE = 100
@@ -34,6 +36,8 @@ class EndpointHost:
         endpoints: Names to answer for; all there are, and come to be, by default.
         poll_s: How often to look.
         wait: Whether `start` returns only when everything is loaded; else `is_ready` tells.
+        statistics: Where it is counted what each version did.
+        memory_bytes: How much memory loaded models may take; what is asked for least rests. None for any.
 
     Example:
         with EndpointHost(stores.deployments, stores.journal, load=load, log=stores.predictions) as host:
@@ -51,7 +55,11 @@ class EndpointHost:
         endpoints: Sequence[str] | None = None,
         poll_s: float = 0.1,
         wait: bool = True,
+        statistics: StatisticsBook | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
+        self.memory = None if memory_bytes is None else MemoryBudget(memory_bytes, lambda: self._engines)
+        self.statistics = statistics or StatisticsBook()
         self._wait = wait
         self.log = log
         self.clock = clock or SystemClock()
@@ -74,8 +82,10 @@ class EndpointHost:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every endpoint can answer."""
-        return self._seen >= 0 and all(engine.is_ready for engine in self._engines.values())
+        """Whether every endpoint can answer, but for those that rest or were unloaded on purpose."""
+        return self._seen >= 0 and all(
+            engine.is_ready or engine.is_unloaded or engine.is_resting for engine in self._engines.values()
+        )
 
     def engine(self, name: str) -> EndpointEngine:
         """Return the engine of an endpoint.
@@ -113,13 +123,28 @@ class EndpointHost:
             return reloaded
 
     def reload(self, name: str) -> bool:
-        """Follow the routing of one endpoint now, also one that failed before; return whether it changed.
+        """Follow the routing of one endpoint now, also one that failed before or is new; return whether it changed.
 
         Raises:
             NotFound: There is no such endpoint.
             InterlockError: Its routing cannot be loaded.
         """
-        return self.engine(name).reload()
+        if name not in self._engines and self._chosen is None and self._deployments.find(name) is not None:
+            with self._lock:
+                self._add(name)
+        engine = self.engine(name)
+        if self.memory is None or engine.is_ready:
+            return engine.reload()
+        self.memory.wake(engine)
+        return True
+
+    def unload(self, name: str) -> None:
+        """Let go of an endpoint's models, until it is reloaded or routed anew.
+
+        Raises:
+            NotFound: This process does not answer for it.
+        """
+        self.engine(name).unload()
 
     def start(self) -> None:
         """Load what there is, then keep following it in a thread."""
@@ -159,12 +184,9 @@ class EndpointHost:
         if self._tried.get(name) == revision:
             return False
         self._tried[name] = revision
-        engine = self._engines.get(name)
-        if engine is None:
-            engine = EndpointEngine(name, self._deployments, self._load, self.log, self.clock)
-            self._engines = {**self._engines, name: engine}
+        engine = self._add(name)
         try:
-            return engine.reload()
+            return engine.reload() if self.memory is None else self.memory.load_early(engine)
         except InterlockError as error:
             _logger.warning("endpoint %s stays on its old routing: %s", name, error)
             self._journal.append(
@@ -173,6 +195,14 @@ class EndpointHost:
                 payload={"revision": revision, "problem": error.what, "why": error.why},
             )
             return False
+
+    def _add(self, name: str) -> EndpointEngine:
+        """Return the engine of an endpoint, made where there is none; only ever under the lock."""
+        engine = self._engines.get(name)
+        if engine is None:
+            engine = EndpointEngine(name, self._deployments, self._load, self.log, self.clock, self.statistics)
+            self._engines = {**self._engines, name: engine}
+        return engine
 
     def _watch(self) -> None:
         while not self._stopping.is_set():

@@ -24,6 +24,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 Query = TypeVar("Query", bound=msgspec.Struct)
 
+WHOLE = "interlock.whole"
+"""Set in the scope of a request once its body has arrived whole: reading it cannot wait."""
 JSON_TYPE = "application/json"
 SAFE_HEADERS: Headers = (
     (b"x-content-type-options", b"nosniff"),

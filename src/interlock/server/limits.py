@@ -23,7 +23,10 @@ class Limits(msgspec.Struct, frozen=True):
         query_fields: Number of query parameters.
         in_flight: Requests that run at once; more are answered 429.
         event_streams: Clients that follow events at once.
-        silence_s: How long a client may fall silent in the middle of a body.
+        silence_s: How long a client may fall silent in the middle of a head, a body, or reading its answer.
+        connections: Clients that are connected at once.
+        waiting_bytes: Bodies that have arrived in part, together.
+        timeout_s: How long an answer may take, where the client wants it no sooner; None for as long as it takes.
     """
 
     head_bytes: int = 16_384
@@ -33,6 +36,9 @@ class Limits(msgspec.Struct, frozen=True):
     in_flight: int = 256
     event_streams: int = 64
     silence_s: float = 30.0
+    connections: int = 4_096
+    waiting_bytes: int = 256 * 1024 * 1024
+    timeout_s: float | None = 60.0
 
 
 Check = Callable[[Any, int], None]

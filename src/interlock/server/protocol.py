@@ -7,12 +7,10 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from interlock.core.errors import InvalidInput
-from interlock.server.http import JSON_TYPE, encode_json
+from interlock.server.http import JSON_TYPE, WHOLE, encode_json
 from interlock.server.joined_writes import JoinedWrites
 from interlock.server.views import Problem
 
-WHOLE = "interlock.whole"
-"""Set in the scope of a request once its body has arrived whole: reading it cannot wait."""
 HEAD_BYTES = 65_536
 """How much of a head is taken in before it is whole; the guard's limit, applied to whole heads, is lower."""
 

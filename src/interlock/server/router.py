@@ -10,6 +10,7 @@ from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from interlock.core.errors import InterlockError, InvalidInput, LimitExceeded, NotFound, Overloaded
+from interlock.server.api_keys import LATER
 from interlock.server.guard import Access, Guard
 from interlock.server.http import (
     Answer,
@@ -168,7 +169,8 @@ class Router:
             self._guard.inspect(scope)
             node, values = self._find(scope)
             if node.mount is not None:
-                self._guard.admit(scope, node.mount.access)
+                # what is mounted knows what of it may be asked
+                self._guard.admit(scope, node.mount.access, LATER)
                 return node.mount
             return await self._serve(scope, receive, node, values)
         except Rejection as rejection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import signal
 import socket
@@ -13,58 +12,17 @@ from types import FrameType
 
 import uvicorn
 
-from interlock.core.errors import InvalidInput, PortTaken, Unavailable
-from interlock.server.guard import check_exposure
+from interlock.core.errors import Unavailable
 from interlock.server.http import AsgiApp
+from interlock.server.listening import address, listen
 from interlock.server.protocol import BoundedHttpProtocol
+
+__all__ = ["Server", "address", "listen", "serve", "serving"]
 
 KEEP_ALIVE_S = 75
 """Longer than clients keep an idle connection, so that none is closed under a request."""
 GRACE_S = 10
 """How long requests may still run after a signal."""
-
-
-def listen(host: str, port: int, *, token: str | None = None) -> socket.socket:
-    """Bind the address before anything else is done, so that a taken port costs nothing.
-
-    Args:
-        host: Address or name; one beyond this machine needs a token.
-        port: 0 for any free one.
-        token: The token that callers will have to show, if any.
-
-    Raises:
-        PortTaken: Another process listens there.
-        Refused: The address reaches beyond this machine, and there is no token.
-        InvalidInput: There is no such address or port.
-    """
-    check_exposure(host, token=token)
-    bare = host.strip("[]")
-    listener = socket.socket(socket.AF_INET6 if ":" in bare else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((bare, port))
-        # listening now lets callers queue up while the application is put together
-        listener.listen(2048)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise PortTaken(
-                f"port {port} on {host} is taken",
-                why="another process listens there",
-                fix=f"interlock up --port {port + 1}, or --port 0 for any free port",
-            ) from error
-        raise InvalidInput(
-            f"interlock cannot listen on {host}:{port}", why=str(error), fix="interlock up --host 127.0.0.1 --port 8080"
-        ) from error
-    listener.set_inheritable(False)
-    return listener
-
-
-def address(listener: socket.socket) -> str:
-    """Return the URL under which this machine reaches a listener."""
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
 
 
 class Server(uvicorn.Server):

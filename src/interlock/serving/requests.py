@@ -17,6 +17,7 @@ from interlock.serving.validation import Table
 IDS = "prediction_ids"
 EVENT_TIME = "event_time"
 CONTEXT = "context"
+TRIAL = "trial"
 """Names of the request parameters that say these things."""
 
 _no_context: dict[str, str] = {}
@@ -31,6 +32,7 @@ class Question(msgspec.Struct):
         event_times: The moment each row is about. Unit: microseconds since 1970 UTC.
         contexts: What the caller says of each row.
         asked_at: When it came. Unit: microseconds since 1970 UTC.
+        is_trial: Whether it only tries the endpoint out: it is answered, but neither logged nor counted.
     """
 
     table: Table
@@ -38,6 +40,7 @@ class Question(msgspec.Struct):
     event_times: Sequence[int]
     contexts: Sequence[dict[str, str]]
     asked_at: int
+    is_trial: bool = False
 
 
 def question(table: Table, parameters: Mapping[str, Any], *, now_micros: int) -> Question:
@@ -45,7 +48,7 @@ def question(table: Table, parameters: Mapping[str, Any], *, now_micros: int) ->
 
     `prediction_ids` is a list or a comma-separated string; `event_time` an RFC 3339 time, or a list of them (or,
     comma-separated, a string of them); `context` an object of strings (or its JSON text), or a list of them. What
-    is not said is made up: a new id, the present, nothing.
+    is not said is made up: a new id, the present, nothing. With `trial` true the rows are no traffic.
 
     Raises:
         InvalidInput: There are not as many as there are rows, one is malformed, or an id is repeated.
@@ -62,6 +65,7 @@ def question(table: Table, parameters: Mapping[str, Any], *, now_micros: int) ->
         (now_micros,) * rows if times is None else _times(times, rows),
         (_no_context,) * rows if context is None else _contexts(context, rows),
         now_micros,
+        parameters.get(TRIAL) is True,
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from zlib import crc32
 
 from interlock.core.errors import NotFound, SchemaMismatch, did_you_mean
+from interlock.core.schema import Column
 from interlock.ports.deployment_store import Endpoint, Role
 from interlock.serving.loading import LoadedModel
-from interlock.serving.statistics import ModelStatistics
+from interlock.serving.statistics import ModelStatistics, StatisticsBook
+from interlock.serving.tensor_check import TensorCheck
 from interlock.serving.validation import RowCheck
 
 _HASH_RANGE = 2**32
@@ -49,7 +52,8 @@ class Routing:
         self.shadows = tuple(one for one in deployed if one.role == "shadow")
         self.answering = (self.live, *(one for one in deployed if one.role == "canary"))
         self.deployed = tuple(deployed)
-        self.check = RowCheck(self.live.model.signature)
+        signature = self.live.model.signature
+        self.check = TensorCheck(signature) if signature.is_tensor else RowCheck(signature)
         self.is_quick = all(one.model.is_quick for one in self.answering)
         self._bounds = _bounds(self.answering[1:])
 
@@ -89,18 +93,27 @@ def _bounds(canaries: Sequence[Deployed]) -> list[tuple[float, Deployed]]:
     return bounds
 
 
-def build_routing(endpoint: Endpoint, load: Callable[[str], LoadedModel], before: Routing | None) -> Routing:
+def build_routing(
+    endpoint: Endpoint,
+    load: Callable[[str], LoadedModel],
+    before: Routing | None,
+    statistics: StatisticsBook | None = None,
+) -> Routing:
     """Load what an endpoint needs, keeping what is loaded already.
 
     Raises:
         SchemaMismatch: A version beside the live one does not take and give the same columns.
         InterlockError: A version cannot be loaded.
     """
+    book = statistics or StatisticsBook()
     at_hand = {one.model.ref: one for one in before.deployed} if before else {}
-    loaded = {
-        deployment.model: known.model if (known := at_hand.get(deployment.model)) else load(deployment.model)
-        for deployment in endpoint.deployments
-    }
+    loaded: dict[str, LoadedModel] = {}
+    for deployment in endpoint.deployments:
+        known = at_hand.get(deployment.model)
+        began = perf_counter_ns()
+        loaded[deployment.model] = known.model if known else load(deployment.model)
+        if known is None:
+            book.of(endpoint.name, deployment.model, deployment.role).loaded(perf_counter_ns() - began)
     live = next(deployment.model for deployment in endpoint.deployments if deployment.role == "live")
     return Routing(
         endpoint,
@@ -110,7 +123,9 @@ def build_routing(endpoint: Endpoint, load: Callable[[str], LoadedModel], before
                 role=deployment.role,
                 share=deployment.share,
                 order=_order(loaded[live], loaded[deployment.model]),
-                statistics=at_hand[deployment.model].statistics if deployment.model in at_hand else ModelStatistics(),
+                statistics=at_hand[deployment.model].statistics
+                if statistics is None and deployment.model in at_hand
+                else book.of(endpoint.name, deployment.model, deployment.role),
             )
             for deployment in endpoint.deployments
         ],
@@ -124,10 +139,10 @@ def _order(live: LoadedModel, other: LoadedModel) -> tuple[int, ...] | None:
     else:
         names = live.signature.input_names
         order = tuple(names.index(name) for name in other.signature.input_names if name in names)
-    types = {column.name: column.type for column in live.signature.inputs}
-    asked = {column.name: column.type for column in other.signature.inputs}
-    given = [(column.name, column.type) for column in other.signature.outputs]
-    if asked != types or given != [(column.name, column.type) for column in live.signature.outputs]:
+    types = {column.name: _kind(column) for column in live.signature.inputs}
+    asked = {column.name: _kind(column) for column in other.signature.inputs}
+    given = [(column.name, _kind(column)) for column in other.signature.outputs]
+    if asked != types or given != [(column.name, _kind(column)) for column in live.signature.outputs]:
         odd = sorted(asked.keys() ^ types.keys()) or [name for name, kind in asked.items() if types[name] != kind]
         raise SchemaMismatch(
             f"{other.ref} cannot answer beside {live.ref}",
@@ -135,3 +150,8 @@ def _order(live: LoadedModel, other: LoadedModel) -> tuple[int, ...] | None:
             fix="route it as the only version: its callers have to send other rows",
         )
     return order
+
+
+def _kind(column: Column) -> tuple[str, tuple[int, ...] | None, str]:
+    """Return what must agree of columns that stand for each other."""
+    return column.type, column.shape, column.datatype

@@ -11,6 +11,7 @@ import msgspec
 from interlock.core.errors import InvalidInput, LimitExceeded, SchemaMismatch, did_you_mean
 from interlock.core.schema import Column, Signature
 from interlock.serving.checks import compile_check
+from interlock.serving.tensor_data import Text, read_array, read_list, text_of
 
 MAX_ROWS = 100_000
 _FLOATS = frozenset({"FP16", "FP32", "FP64", "BF16"})
@@ -44,7 +45,7 @@ class Tensor(msgspec.Struct, gc=False):
         name: Name of the column.
         shape: `[rows]` or `[rows, 1]`.
         datatype: Its Open Inference datatype.
-        data: Its values, flat or nested.
+        data: Its values, flat or nested, or its raw bytes.
         parameters: What the protocol says of it (`binary_data_size`).
     """
 
@@ -62,11 +63,13 @@ class Table(msgspec.Struct):
         columns: Equally long lists in the order of the signature; missing is NaN in numbers, None elsewhere.
         rows: How many rows there are.
         has_missing: Whether any value is missing.
+        is_tensor: Whether the columns are tensors: NumPy arrays whose first dimension is the rows.
     """
 
-    columns: list[list[Any]]
+    columns: list[Any]
     rows: int
     has_missing: bool
+    is_tensor: bool = False
 
 
 class RowCheck:
@@ -88,8 +91,8 @@ class RowCheck:
         }
 
     def tensors(self, tensors: Sequence[Tensor]) -> Table:
-        """Check Open Inference inputs, one per column."""
-        return self._one_row(tensors) or self._any_rows(tensors)
+        """Check Open Inference inputs, one per column, or one of shape [rows, columns] where all are numbers."""
+        return self._one_row(tensors) or self._matrix_tensor(tensors) or self._any_rows(tensors)
 
     def _one_row(self, tensors: Sequence[Tensor]) -> Table | None:
         """Check the commonest request in one pass: one row, nothing missing; None for any other, good or bad."""
@@ -105,6 +108,12 @@ class RowCheck:
                 return None
             columns[place] = data
         return None if None in columns else Table(columns, 1, False)
+
+    def _matrix_tensor(self, tensors: Sequence[Tensor]) -> Table | None:
+        """Check one input that holds all columns in their order; None for any other request."""
+        if len(tensors) != 1 or len(self._names) < 2 or len(tensors[0].shape) != 2 or tensors[0].name in self._place:
+            return None
+        return self._table(columns_of(tensors[0], self.signature), _bounded(tensors[0].shape[0]))
 
     def _any_rows(self, tensors: Sequence[Tensor]) -> Table:
         place_of = self._place
@@ -129,7 +138,7 @@ class RowCheck:
                     f"column '{column.name}': expected {DATATYPES[column.type]}, got {tensor.datatype[:20]}",
                     why=f"the signature says {column.type}, sent as {' or '.join(sorted(self._takes[place]))}",
                 )
-            found[place] = _flat(tensor, rows)
+            found[place] = _flat(tensor, rows, text_of(self.signature.inputs[place]))
         if len(tensors) < len(found):
             raise self._missing({tensor.name for tensor in tensors})
         return self._table(found, rows)
@@ -232,8 +241,11 @@ def _rows_of(tensor: Tensor) -> int:
     )
 
 
-def _flat(tensor: Tensor, rows: int) -> list[Any]:
+def _flat(tensor: Tensor, rows: int, text: Text) -> list[Any]:
     values = tensor.data
+    # gRPC's typed contents hold text as bytes
+    if isinstance(values, (bytes, memoryview)) or (type(values) is list and values and type(values[0]) is bytes):
+        return read_list(tensor.name, tensor.datatype, values, rows, text=text)
     if isinstance(values, list) and len(values) == rows:
         if rows and isinstance(values[0], list):
             if any(not isinstance(one, list) or len(one) != 1 for one in values):
@@ -246,3 +258,36 @@ def _flat(tensor: Tensor, rows: int) -> list[Any]:
         return values[0]
     given = f"{len(values)} values" if isinstance(values, list) else "no list of values"
     raise InvalidInput(f"the input '{tensor.name}' has {given}", why=f"its shape {tensor.shape} says {rows}")
+
+
+def columns_of(tensor: Tensor, signature: Signature) -> list[list[Any]]:
+    """Return the columns of a tensor of shape [rows, columns], as callers of one nameless matrix send it.
+
+    Raises:
+        SchemaMismatch: A column is no number, or the width is another.
+        InvalidInput: The data does not fit the shape.
+    """
+    odd = next((column for column in signature.inputs if column.type not in ("double", "long")), None)
+    name, width = tensor.name[:100], len(signature.inputs)
+    if odd is not None or tensor.datatype not in _FLOATS | _WHOLE:
+        raise SchemaMismatch(
+            f"there is no column '{name}' in the signature",
+            why=f"one matrix of all columns is taken where all are numbers; '{odd.name}' is {odd.type}"
+            if odd
+            else f"one matrix of all columns has a datatype of numbers, not {tensor.datatype[:20]}",
+            fix=f"send one input per column: {did_you_mean(name, signature.input_names)}",
+        )
+    if tensor.shape[1] != width:
+        raise SchemaMismatch(
+            f"the input '{name}' has {tensor.shape[1]} columns",
+            why=f"the signature has {width}: {', '.join(signature.input_names)[:200]}",
+        )
+    _bounded(tensor.shape[0])
+    matrix = read_array(name, tensor.datatype, tensor.data, tensor.shape)
+    columns: list[list[Any]] = matrix.T.tolist()
+    return [
+        [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
+        if column.type == "long"
+        else values
+        for column, values in zip(signature.inputs, columns, strict=True)
+    ]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from interlock.server.announcing import announced
 from interlock.workspace import Workspace
 from tests.unit.cli.conftest import Runner
 
@@ -54,7 +57,33 @@ def test_rollback_restores_what_was_before_the_last_change(cli: Runner, workspac
     assert routing(workspace) == [("model:delay@1", "live", 1.0), ("model:delay@2", "shadow", 0.0)]
 
 
+def test_a_container_is_written_for_what_answers(cli: Runner, tmp_path: Path) -> None:
+    folder = tmp_path / "image"
+    done = cli("endpoint", "container", "delay", "--output", str(folder), "--json")
+    assert (done.data["model"], "Dockerfile" in done.data["files"]) == ("model:delay@1", True)
+    assert (folder / "model" / "interlock-version.json").is_file()
+    assert cli("endpoint", "container", "delay", "--output", str(folder)).code == 4
+    other = cli("endpoint", "container", "model:delay@2", "--output", str(tmp_path / "other"), "--json")
+    assert other.data["model"] == "model:delay@2"
+    assert cli("endpoint", "container", "nothing", "--output", str(tmp_path / "third")).code == 3
+
+
 def test_there_is_nothing_to_roll_back_to(cli: Runner, workspace: Workspace) -> None:
     cli("endpoint", "route", "new", "delay@1")
     refused = cli("endpoint", "rollback", "new")
     assert refused.code == 3 and "never routed otherwise" in refused.err
+
+
+def test_the_server_of_the_endpoints_is_told_of(cli: Runner, workspace: Workspace) -> None:
+    assert "no server runs" in cli("endpoint", "server").out
+    assert "no server runs in the background" in cli("endpoint", "stop").out
+    assert "it wrote nothing" in cli("endpoint", "logs").out
+    with announced(workspace.servers, "http://127.0.0.1:1", kind="up", token=None):
+        assert cli("endpoint", "server", "--json").data["kind"] == "up"
+        assert "interlock up" in cli("endpoint", "stop").out
+
+
+def test_traffic_without_a_server_says_what_was_logged(cli: Runner) -> None:
+    rows = cli("endpoint", "traffic", "delay", "--json").data
+    assert [(row["model"], row["role"], row["requests"]) for row in rows][0] == ("model:delay@1", "live", None)
+    assert "model:delay@1" in cli("endpoint", "traffic", "endpoint:delay").out

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +18,18 @@ from interlock.server.dataplane import DataPlane
 from interlock.server.hosting import EndpointHost
 from interlock.server.limits import Limits
 from interlock.serving.rollout import begin, begin_canary
-from tests.serving_examples import FIRST, ROW, SECOND, Shelf, fresh_stores, hosted, loaded, oip_inputs
+from tests.serving_examples import (
+    FIRST,
+    ROW,
+    SECOND,
+    SIGNATURE,
+    Adding,
+    Shelf,
+    fresh_stores,
+    hosted,
+    loaded,
+    oip_inputs,
+)
 from tests.unit.server.asgi import Reply, Wire, call, scope_of
 
 INFER = "/v2/models/delay/infer"
@@ -135,7 +148,7 @@ def test_an_endpoint_whose_name_has_a_slash(stores: Stores, shelf: Shelf) -> Non
 def test_invocations_by_name_and_for_the_only_endpoint(plane: DataPlane, stores: Stores, host: EndpointHost) -> None:
     for path in (INVOKE, "/invocations"):
         reply = post(plane, path, RECORDS, [("content-type", "application/json; charset=utf-8")])
-        assert reply.json()["predictions"] == [{"probability": 0.25, "label": 0}]
+        assert reply.json()["predictions"] == [0]
     stores.deployments.route("fare", begin(SECOND))
     host.refresh()
     reply = post(plane, "/invocations", RECORDS)
@@ -144,7 +157,7 @@ def test_invocations_by_name_and_for_the_only_endpoint(plane: DataPlane, stores:
 
 def test_csv_is_taken(plane: DataPlane) -> None:
     reply = post(plane, INVOKE, b"x,n,city\n0.25,1,JFK\n", [("content-type", "text/csv")])
-    assert reply.json()["predictions"] == [{"probability": 0.25, "label": 0}]
+    assert reply.json()["predictions"] == [0]
 
 
 def test_feedback_is_taken_in_both_places(plane: DataPlane) -> None:
@@ -169,15 +182,18 @@ def test_the_index_takes_an_empty_body_and_a_wish(plane: DataPlane) -> None:
     assert post(plane, "/v2/repository/index", b"[").status == 400
 
 
-def test_load_follows_the_routing_and_unload_is_not_done_here(plane: DataPlane, stores: Stores) -> None:
+def test_load_follows_the_routing_and_unload_lets_go(plane: DataPlane, stores: Stores) -> None:
     stores.deployments.route("delay", begin(SECOND))
     assert post(plane, "/v2/repository/models/delay/load").status == 200
     assert post(plane, INFER, ONE_ROW).json()["model_version"] == "2"
     stores.deployments.route("delay", begin("model:delay@9"))
     assert "model:delay@9" in error_of(post(plane, "/v2/repository/models/delay/load"))
     assert post(plane, INFER, ONE_ROW).json()["model_version"] == "2"
-    reply = post(plane, "/v2/repository/models/delay/unload")
-    assert (reply.status, "routing decides" in error_of(reply)) == (501, True)
+    assert post(plane, "/v2/repository/models/delay/unload").status == 200
+    assert post(plane, INFER, ONE_ROW).status == 503
+    stores.deployments.route("delay", begin(FIRST))
+    assert post(plane, "/v2/repository/models/delay/load").status == 200
+    assert post(plane, INFER, ONE_ROW).json()["model_version"] == "1"
 
 
 def test_what_is_not_ready_says_so(stores: Stores) -> None:
@@ -197,9 +213,9 @@ def test_what_is_not_ready_says_so(stores: Stores) -> None:
         (b"", 400, "cannot be read"),
         (b"[" * 100_000, 400, "cannot be read"),
         (b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": ' + b"[" * 100_000, 413, "nested"),
-        (json.dumps({"inputs": []}).encode(), 422, "column 'x'"),
-        (json.dumps({"inputs": oip_inputs({**ROW, "x": "0.25"})}).encode(), 422, "row 0, column 'x'"),
-        (json.dumps({"inputs": oip_inputs({**ROW, "n": None})}).encode(), 422, "row 0, column 'n'"),
+        (json.dumps({"inputs": []}).encode(), 400, "column 'x'"),
+        (json.dumps({"inputs": oip_inputs({**ROW, "x": "0.25"})}).encode(), 400, "row 0, column 'x'"),
+        (json.dumps({"inputs": oip_inputs({**ROW, "n": None})}).encode(), 400, "row 0, column 'n'"),
         (json.dumps({"inputs": oip_inputs({**ROW, "city": "nowhere"})}).encode(), 400, "refused"),
         (json.dumps({"inputs": oip_inputs(ROW), "outputs": [{"name": "z"}]}).encode(), 400, "no output 'z'"),
         (json.dumps({"inputs": oip_inputs(ROW), "parameters": {"event_time": "x"}}).encode(), 400, "event time"),
@@ -216,7 +232,7 @@ def test_bad_input_is_told_in_the_protocols_shape_and_never_logged(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/v3", 404),
         ("GET", "/v2/nothing", 404),
         ("GET", "/v2/models/dely", 404),
         ("POST", "/v2/models/dely/infer", 404),
@@ -362,12 +378,12 @@ def test_a_full_disk_is_told_and_nothing_is_acknowledged(
 
 
 def test_an_unforeseen_error_is_logged_and_not_shown(
-    plane: DataPlane, host: EndpointHost, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    plane: DataPlane, stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*args: Any, **options: Any) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr(host.engine("delay"), "predict", broken)
+    monkeypatch.setattr(stores.predictions, "append", broken)
     reply = post(plane, INFER, ONE_ROW)
     assert reply.status == 500
     assert "secret" not in error_of(reply)
@@ -378,3 +394,32 @@ def test_what_is_not_http_is_left_alone(plane: DataPlane) -> None:
     wire = Wire([])
     asyncio.run(plane({"type": "lifespan"}, wire.receive, wire.send))
     assert wire.sent == []
+
+
+def test_a_caller_may_want_its_answer_sooner(stores: Stores) -> None:
+    let = threading.Event()
+
+    class Slow(Adding):
+        def predict(self, columns: Sequence[Any], *, rows: int) -> dict[str, Any]:
+            assert let.wait(20)
+            return super().predict(columns, rows=rows)
+
+    model = loaded(predictor=Slow(SIGNATURE, 0.0), is_quick=False)
+    with hosted(stores, Shelf(model)) as host, contextlib.closing(DataPlane(host)) as plane:
+        late = post(plane, INFER, ONE_ROW, headers=[("x-interlock-timeout-ms", "10")])
+        assert (late.status, "took too long" in error_of(late)) == (504, True)
+        said = {**json.loads(ONE_ROW), "parameters": {"timeout": 10_000}}
+        assert post(plane, INFER, json.dumps(said).encode()).status == 504
+        assert plane.stuck(0.0) >= 1
+        let.set()
+        assert post(plane, INFER, ONE_ROW, headers=[("x-interlock-timeout-ms", "no")]).status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", INFER, None), ("POST", "/v3", 404), ("DELETE", INFER, 405), ("GET", "/v2/health/live", None)],
+)
+def test_what_is_refused_is_known_from_its_head(plane: DataPlane, method: str, path: str, status: int | None) -> None:
+    found = plane.refusal({"method": method, "raw_path": path.encode(), "headers": [], "path": path})
+    assert (None if found is None else found.status) == status
+    assert plane.begins_at_once({"method": method, "raw_path": path.encode()}) is (method == "POST" and path == INFER)

@@ -132,3 +132,14 @@ def test_a_store_that_fails_for_a_while_is_borne(stores: Stores, shelf: Shelf, m
         monkeypatch.setattr(stores.journal, "last_seq", failing)
         assert recovered.wait(10)
         assert live(host) == FIRST
+
+
+def test_a_new_endpoint_is_loaded_when_it_is_told_of(stores: Stores, shelf: Shelf) -> None:
+    with hosted(stores, shelf) as host:
+        stores.deployments.route("fare", begin(SECOND))
+        assert host.reload("fare") and live(host, "fare") == SECOND
+        assert not host.reload("fare")
+        with pytest.raises(NotFound, match="nowhere"):
+            host.reload("nowhere")
+    with hosted(stores, shelf, endpoints=["delay"]) as chosen, pytest.raises(NotFound):
+        chosen.reload("fare")

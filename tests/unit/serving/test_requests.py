@@ -78,3 +78,8 @@ def test_contexts(given: Any, expected: list[dict[str, str]]) -> None:
 def test_what_is_malformed_is_refused(parameters: dict[str, Any], what: str) -> None:
     with pytest.raises(InvalidInput, match=what):
         question(TABLE, parameters, now_micros=0)
+
+
+def test_a_trial_is_told_from_traffic() -> None:
+    assert question(TABLE, {"trial": True}, now_micros=0).is_trial
+    assert not any(question(TABLE, said, now_micros=0).is_trial for said in ({}, {"trial": "yes"}, {"trial": 1}))

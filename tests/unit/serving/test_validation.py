@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from interlock.core.errors import InvalidInput, LimitExceeded, SchemaMismatch
@@ -135,3 +136,64 @@ def test_unknown_and_missing_names_come_with_the_nearest() -> None:
 def test_other_shapes_that_do_not_fit_are_refused(ask: Any, what: str) -> None:
     with pytest.raises((InvalidInput, LimitExceeded), match=what):
         ask()
+
+
+NUMBERS = Signature((Column("a", "double"), Column("b", "long"), Column("c", "double", nullable=False)), ())
+
+
+class TestOneMatrixOfAllColumns:
+    """Callers of scikit-learn models send one input of rows by columns under any name."""
+
+    @pytest.mark.parametrize("data", [[[0.5, 1, 2], [3, 4, 5]], [0.5, 1.0, 2.0, 3, 4, 5]])
+    def test_it_is_taken_in_the_order_of_the_signature(self, data: Any) -> None:
+        table = RowCheck(NUMBERS).tensors([Tensor("input-0", [2, 3], "FP64", data)])
+        assert table.columns == [[0.5, 3.0], [1, 4], [2.0, 5.0]]
+        assert [type(value) for value in table.columns[1]] == [int, int]
+
+    def test_raw_and_whole_numbers_too(self) -> None:
+        raw = np.arange(6, dtype=np.float32).tobytes()
+        assert RowCheck(NUMBERS).tensors([Tensor("predict", [2, 3], "FP32", raw)]).columns == [[0, 3], [1, 4], [2, 5]]
+        table = RowCheck(NUMBERS).tensors([Tensor("predict", [1, 3], "INT32", [1, 2, 3])])
+        assert table.columns == [[1.0], [2], [3.0]]
+
+    def test_nan_is_missing_where_it_may_be(self) -> None:
+        table = RowCheck(NUMBERS).tensors([Tensor("x", [1, 3], "FP64", [None, 1, 2])])
+        assert table.has_missing
+        with pytest.raises(SchemaMismatch, match="column 'c'"):
+            RowCheck(NUMBERS).tensors([Tensor("x", [1, 3], "FP64", [1, 1, None])])
+
+    @pytest.mark.parametrize(
+        ("tensor", "what"),
+        [
+            (Tensor("x", [1, 4], "FP64", [1, 2, 3, 4]), "has 4 columns"),
+            (Tensor("x", [1, 3], "FP64", [1, 2.5, 3]), "column 'b': expected long"),
+            (Tensor("x", [1, 3], "FP64", [1, 2]), "has 2 values"),
+            (Tensor("x", [1, 3], "BYTES", ["1", "2", "3"]), "no column 'x'"),
+            (Tensor("x", [0, 3], "FP64", []), "no rows"),
+            (Tensor("x", [MAX_ROWS + 1, 3], "FP64", []), "rows"),
+            (Tensor("x", [-1, 3], "FP64", []), "shape"),
+            (Tensor("x", [1, 3, 1], "FP64", [1, 2, 3]), "no column 'x'"),
+            (Tensor("a", [1, 3], "FP64", [1, 2, 3]), r"\[rows\] or \[rows, 1\]"),
+        ],
+    )
+    def test_what_does_not_fit_is_named(self, tensor: Tensor, what: str) -> None:
+        with pytest.raises((InvalidInput, LimitExceeded), match=what):
+            RowCheck(NUMBERS).tensors([tensor])
+
+    def test_a_column_that_is_no_number_is_named(self) -> None:
+        mixed = Signature((Column("a", "double"), Column("city", "string")), ())
+        with pytest.raises(SchemaMismatch) as error:
+            RowCheck(mixed).tensors([Tensor("x", [1, 2], "FP64", [1, 2])])
+        assert "'city' is string" in error.value.why
+
+
+def test_raw_columns_are_read_as_plain_values() -> None:
+    check = RowCheck(Signature((Column("n", "long"), Column("city", "string"), Column("blob", "binary")), ()))
+    tensors = [
+        Tensor("n", [2, 1], "INT16", memoryview(b"\1\0\2\0")),
+        Tensor("city", [2], "BYTES", b"\3\0\0\0JFK\0\0\0\0"),
+        Tensor("blob", [2], "BYTES", b"\1\0\0\0\xff\0\0\0\0"),
+    ]
+    assert check.tensors(tensors).columns == [[1, 2], ["JFK", ""], [b"\xff", b""]]
+    typed = [tensors[0], Tensor("city", [2], "BYTES", [b"JFK", b""]), tensors[2]]
+    assert check.tensors(typed).columns[1] == ["JFK", ""]

@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.core.errors import InterlockError, InvalidInput, NotFound, Overloaded, SchemaMismatch
+from interlock.core.errors import (
+    InterlockError,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    SchemaMismatch,
+    TimedOut,
+    Unauthorised,
+)
 from interlock.core.schema import Column, Signature
-from interlock.server import invocations
+from interlock.server.contracts import invocations
 from interlock.serving.engine import Answer
 from interlock.serving.validation import RowCheck
 from tests.serving_examples import SIGNATURE
@@ -59,11 +67,12 @@ def test_one_column_may_come_as_bare_values() -> None:
         ({}, "rows in 0 forms"),
         ({"params": {}}, "rows in 0 forms"),
         ({"inputs": ROWS, "instances": ROWS}, "rows in 2 forms"),
-        ({"dataframe": ROWS}, "cannot be read"),
+        ({"dataframe": ROWS}, "rows in 0 forms"),
         ([1, 2], "cannot be read"),
         ({"inputs": "text"}, "cannot be read"),
         ({"dataframe_records": [[1]]}, "cannot be read"),
-        ({"dataframe_split": {"data": ROWS}}, "cannot be read"),
+        ({"dataframe_split": {"data": ROWS, "rows": 2}}, "cannot be read"),
+        ({"dataframe_split": {"columns": ["x", "x", "n", "city"], "data": [[1.0, *ROWS[0]]]}}, "named twice"),
         ({"inputs": []}, "no rows"),
         ({"instances": [1.0, 2.0]}, "row 0: expected 3 values"),
         ({"inputs": {"x": [1.0]}}, "column 'n'"),
@@ -130,13 +139,19 @@ def test_no_bytes_break_the_reader(body: bytes, media_type: str) -> None:
         assert error.http_status < 500
 
 
-def test_predictions_are_objects_where_there_are_several_outputs() -> None:
+def test_the_prediction_of_a_classifier_is_its_label_and_all_outputs_are_beside_it() -> None:
     answer = Answer(["a", "b"], ("model:delay@1",), "1", 1, {"probability": [0.1, 0.9], "label": [0, 1]})
     assert invocations.write_reply(answer) == {
-        "predictions": [{"probability": 0.1, "label": 0}, {"probability": 0.9, "label": 1}],
+        "predictions": [0, 1],
         "prediction_ids": ["a", "b"],
         "model": "model:delay@1",
+        "outputs": {"probability": [0.1, 0.9], "label": [0, 1]},
     }
+
+
+def test_predictions_are_objects_where_there_are_several_outputs() -> None:
+    answer = Answer(["a", "b"], ("model:delay@1",), "1", 1, {"low": [0.1, 0.9], "high": [1.0, 2.0]})
+    assert invocations.write_reply(answer)["predictions"] == [{"low": 0.1, "high": 1.0}, {"low": 0.9, "high": 2.0}]
 
 
 def test_predictions_are_bare_where_there_is_one_output() -> None:
@@ -149,12 +164,31 @@ def test_predictions_are_bare_where_there_is_one_output() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (SchemaMismatch("x", why="y"), 400, "INVALID_PARAMETER_VALUE"),
-        (InvalidInput("x", why="y"), 400, "INVALID_PARAMETER_VALUE"),
+        (SchemaMismatch("x", why="y"), 400, "BAD_REQUEST"),
+        (InvalidInput("x", why="y"), 400, "BAD_REQUEST"),
         (NotFound("x", why="y"), 404, "RESOURCE_DOES_NOT_EXIST"),
         (Overloaded("x", why="y"), 429, "REQUEST_LIMIT_EXCEEDED"),
+        (TimedOut("x", why="y"), 504, "DEADLINE_EXCEEDED"),
+        (Unauthorised("x", why="y"), 401, "UNAUTHENTICATED"),
         (InterlockError("x", why="y"), 500, "INTERNAL_ERROR"),
     ],
 )
 def test_errors_are_in_mlflows_words(error: InterlockError, status: int, code: str) -> None:
     assert invocations.error_body(error) == (status, {"error_code": code, "message": "x; y"})
+
+
+def test_nan_is_read_as_pythons_own_clients_write_it() -> None:
+    body = b'{"dataframe_records": [{"x": NaN, "n": 1, "city": "JFK"}]}'
+    table, _ = invocations.read_rows(body, "application/json", CHECK)
+    assert table.has_missing
+    for broken in (b'{"inputs": [NaN', b'{"inputs": 5, "params": NaN}', b'{"inputs": "text", "n": Infinity}'):
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            invocations.read_rows(broken, "application/json", CHECK)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [(None, ""), ("application/json", "application/json"), ('TEXT/CSV; Charset="UTF-8";', "text/csv")],
+)
+def test_content_types_without_their_parameters(content_type: str | None, expected: str) -> None:
+    assert invocations.checked_type(content_type) == expected
