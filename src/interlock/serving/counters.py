@@ -30,7 +30,9 @@ _PID, _STARTED_MS, _FIRST_GAUGE = 0, 1, 8
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file holds.
+    """What a file holds: a header, then the labels and notes of all series, then their counters.
+
+    Labels lie together, so that looking for one does not bring the counters of series that nobody uses into memory.
 
     Args:
         name: The beginning of its name.
@@ -43,23 +45,30 @@ class Layout:
     series: int
 
     @property
-    def block_bytes(self) -> int:
-        """The size of a series: its label, its note, its counters."""
-        return LABEL_BYTES + NOTE_BYTES + 8 * self.cells
-
-    @property
     def prefix(self) -> str:
         """The beginning of its files' names; files of another layout have another."""
-        return f"{self.name}.{self.cells}x{self.series}-"
+        return f"{self.name}-{self.cells}x{self.series}-"
 
     @property
     def size_bytes(self) -> int:
         """The size of a file; what was never written takes no room on the disk."""
-        return 8 * HEADER_CELLS + self.series * self.block_bytes
+        end: int = self.cells_of(self.series).start
+        return end
 
-    def place(self, index: int) -> int:
-        """Return where a series begins."""
-        return 8 * HEADER_CELLS + index * self.block_bytes
+    def label_of(self, index: int) -> slice:
+        """Return where the label of a series stands."""
+        start = 8 * HEADER_CELLS + index * (LABEL_BYTES + NOTE_BYTES)
+        return slice(start, start + LABEL_BYTES)
+
+    def note_of(self, index: int) -> slice:
+        """Return where the note of a series stands."""
+        start = self.label_of(index).stop
+        return slice(start, start + NOTE_BYTES)
+
+    def cells_of(self, index: int) -> slice:
+        """Return where the counters of a series stand."""
+        start = self.label_of(self.series).start + index * 8 * self.cells
+        return slice(start, start + 8 * self.cells)
 
 
 class Series:
@@ -149,13 +158,8 @@ class CounterFile:
         os.close(self._file)
 
     def _open(self, index: int) -> Series:
-        place = self._layout.place(index)
         whole = memoryview(self._map)
-        first = place + LABEL_BYTES + NOTE_BYTES
-        return Series(
-            whole[first : first + 8 * self._layout.cells].cast("Q"),
-            whole[place + LABEL_BYTES : place + LABEL_BYTES + NOTE_BYTES],
-        )
+        return Series(whole[self._layout.cells_of(index)].cast("Q"), whole[self._layout.note_of(index)])
 
     def _make(self, key: str) -> int | None:
         if len(key.encode()) > LABEL_BYTES - 4:
@@ -168,17 +172,16 @@ class CounterFile:
             if gone is None:
                 return None
             index = self._found.pop(gone)
-        place = self._layout.place(index)
         whole = memoryview(self._map)
         # readers must never see a new label above old counts
-        whole[place : place + self._layout.block_bytes] = bytes(self._layout.block_bytes)
-        _write_text(whole[place : place + LABEL_BYTES], key.encode())
+        for part in (self._layout.label_of(index), self._layout.note_of(index), self._layout.cells_of(index)):
+            whole[part] = bytes(part.stop - part.start)
+        _write_text(whole[self._layout.label_of(index)], key.encode())
         self._found[key] = index
         return index
 
     def _label(self, index: int) -> dict[str, str] | None:
-        place = self._layout.place(index)
-        return _read_label(memoryview(self._map)[place : place + LABEL_BYTES])
+        return _read_label(memoryview(self._map)[self._layout.label_of(index)])
 
 
 @dataclass(frozen=True)
@@ -217,17 +220,12 @@ def read_series(folder: Path, layout: Layout) -> Iterator[Reading]:
     """Yield every series of every process, running or ended."""
     for _, whole in _files(folder, layout):
         for index in range(layout.series):
-            place = layout.place(index)
-            label = _read_label(whole[place : place + LABEL_BYTES])
+            label = _read_label(whole[layout.label_of(index)])
             if label is None:
                 # series are made from the first place on, and never unmade
                 break
-            first = place + LABEL_BYTES + NOTE_BYTES
-            yield Reading(
-                label,
-                _text(whole[place + LABEL_BYTES : first]),
-                whole[first : first + 8 * layout.cells].cast("Q").tolist(),
-            )
+            note, cells = whole[layout.note_of(index)], whole[layout.cells_of(index)]
+            yield Reading(label, _text(note), cells.cast("Q").tolist())
 
 
 def read_headers(folder: Path, layout: Layout) -> list[Header]:

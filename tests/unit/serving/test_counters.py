@@ -84,7 +84,7 @@ def test_a_file_of_another_kind_is_passed_over(tmp_path: Path) -> None:
     file = CounterFile(tmp_path, LAYOUT)
     file.series({"a": "1"})
     data = bytearray(file.path.read_bytes())
-    place = LAYOUT.place(0)
+    place = LAYOUT.label_of(0).start
     data[place + 4 : place + 8] = b"\xff\xff\xff\xff"
     file.close()
     file.path.write_bytes(data)
