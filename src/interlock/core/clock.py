@@ -61,7 +61,12 @@ def aware(moment: datetime) -> datetime:
             why="every time in Interlock is aware and in UTC",
             fix="datetime(..., tzinfo=UTC)",
         )
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInput(
+            f"the time {moment.isoformat()} cannot be kept", why="in UTC it lies outside the years 1 to 9999"
+        ) from error
 
 
 def to_micros(moment: datetime) -> int:

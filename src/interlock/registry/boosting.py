@@ -23,6 +23,7 @@ from interlock.registry.signatures import (
     type_of_array,
 )
 from interlock.registry.tree_graphs import tree_graph
+from interlock.registry.tree_reading import treelite_trees
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -128,7 +129,7 @@ def _as_graph(ensemble: Any, signature: Signature, classes: list[Any] | None) ->
     if problem := not_for_onnx(signature):
         return problem
     try:
-        graph = tree_graph(ensemble, signature, classes)
+        graph = tree_graph(treelite_trees(ensemble), signature, classes)
     except ValueError as error:
         return f"no ONNX graph: {error}"
     precision = "float32" if ensemble.input_type == "float32" else "float64"

@@ -57,7 +57,7 @@ class _Head(msgspec.Struct, frozen=True):
     null_string: str
 
 
-class _Unwritten(ValueError):
+class Unwritten(ValueError):
     """A step has no nodes here; the converter may know it."""
 
 
@@ -66,21 +66,25 @@ def _head(transformer: Any, signature: Signature) -> _Head | None:
 
     Written are imputers of numbers, scalers, one-hot encoders of strings, and `passthrough`, alone or in a Pipeline.
     """
-    writer = _Writer(signature)
+    writer = ColumnWriter(signature)
     parts = []
     try:
         for _, step, columns in transformer.transformers_:
             places = [] if isinstance(step, str) and step == "drop" else writer.places(columns)
             if places:
                 parts.append(writer.part(step, places))
-    except (_Unwritten, AttributeError):
+    except (Unwritten, AttributeError):
         return None
     writer.add("Concat", parts, TABLE, axis=1)
     return _Head(writer.nodes, writer.constants, writer.null_string)
 
 
-class _Writer:
-    """Collects nodes and constants, and numbers what lies between them."""
+class ColumnWriter:
+    """Collects nodes and constants, and numbers what lies between them.
+
+    Args:
+        signature: What the graph takes: its numbers in one table, its strings in another.
+    """
 
     def __init__(self, signature: Signature) -> None:
         self.nodes: list[bytes] = []
@@ -105,23 +109,28 @@ class _Writer:
         """Add the nodes of one transformer over some columns; return the name of the table that they give."""
         steps = [one for _, one in step.steps] if hasattr(step, "steps") else [step]
         if all(self._is_string[place] for place in places):
-            if len(steps) != 1 or type(steps[0]).__name__ != "OneHotEncoder":
-                raise _Unwritten
+            kind = type(steps[0])
+            if len(steps) != 1 or not kind.__module__.startswith("sklearn."):
+                raise Unwritten
+            if kind.__name__ == "OrdinalEncoder":
+                return self._ordinal(steps[0], places)
+            if kind.__name__ != "OneHotEncoder":
+                raise Unwritten
             return self._one_hot(steps[0], places)
         if any(self._is_string[place] for place in places):
-            raise _Unwritten
+            raise Unwritten
         return self._numbers(steps, places)
 
     def places(self, columns: Any) -> list[int]:
         """Return at which places of the signature some columns are."""
         if isinstance(columns, (slice, str)):
-            raise _Unwritten
+            raise Unwritten
         given = list(columns)
         if all(isinstance(one, str) for one in given):
             return [self._names.index(one) for one in given]
         if all(isinstance(one, int) and not isinstance(one, bool) for one in given):
             return given
-        raise _Unwritten
+        raise Unwritten
 
     def _numbers(self, steps: Sequence[Any], places: Sequence[int]) -> str:
         import numpy as np
@@ -136,40 +145,63 @@ class _Writer:
                 continue
             kind = type(step)
             if not kind.__module__.startswith("sklearn."):
-                raise _Unwritten
+                raise Unwritten
             if kind.__name__ == "SimpleImputer":
                 table = self._filled(step, table)
             elif kind.__name__ in SCALERS:
                 for operator, value in scaling(step):
                     table = self.add(operator, [table, self.constant(np.asarray(value, np.float64))])
             elif kind.__name__ != "FunctionTransformer" or step.func is not None:
-                raise _Unwritten
+                raise Unwritten
         return table
 
     def _filled(self, imputer: Any, table: str) -> str:
+        gaps = self.add("IsNaN", [table])
+        return self.add("Where", [gaps, self.constant(filling(imputer)), table])
+
+    def _ordinal(self, encoder: Any, places: Sequence[int]) -> str:
+        """Add a table of the numbers of categories; one unseen has a number of its own, or none and is refused."""
         import numpy as np
 
-        values = np.asarray(imputer.statistics_)
-        marks_nan = isinstance(imputer.missing_values, float) and np.isnan(imputer.missing_values)
-        if not marks_nan or values.dtype.kind != "f" or np.isnan(values).any() or imputer.add_indicator:
-            raise _Unwritten
-        gaps = self.add("IsNaN", [table])
-        return self.add("Where", [gaps, self.constant(values.astype(np.float64)), table])
+        if getattr(encoder, "_infrequent_enabled", False):
+            raise Unwritten
+        tables = []
+        for place, categories in zip(places, encoder.categories_, strict=True):
+            numbers = np.arange(len(categories), dtype=np.float64)
+            numbers[[is_gap(category) for category in categories]] = encoder.encoded_missing_value
+            if encoder.handle_unknown == "use_encoded_value":
+                numbers = np.append(numbers, encoder.unknown_value)
+            texts = self._texts(categories)
+            known: dict[str, Any] = {"keys_strings": texts, "values_int64s": list(range(len(texts)))}
+            at = self.add(
+                "LabelEncoder", [self._strings_of(place)], domain="ai.onnx.ml", default_int64=len(texts), **known
+            )
+            tables.append(self.add("Gather", [self.constant(numbers), at], axis=0))
+        # what is gathered from one column is flat
+        wide = [self.add("Unsqueeze", [table, self.constant(np.array([1]))]) for table in tables]
+        return wide[0] if len(wide) == 1 else self.add("Concat", wide, axis=1)
+
+    def _strings_of(self, place: int) -> str:
+        """Add the node that takes one column of strings; shape (rows,)."""
+        import numpy as np
+
+        known = [place for place, is_string in enumerate(self._is_string) if is_string]
+        return self.add("Gather", [STRINGS, self.constant(np.array(known.index(place), np.int64))], axis=1)
+
+    def _texts(self, categories: Any) -> list[str]:
+        """Return categories as strings, and note under which a missing one is known."""
+        if any(category is None for category in categories):
+            self.null_string = "None"
+        return [str(category) for category in categories]
 
     def _one_hot(self, encoder: Any, places: Sequence[int]) -> str:
         """Add a one-hot table; rare categories share the last column of theirs, and unseen ones have none or that."""
-        import numpy as np
-
         if encoder.drop is not None or encoder.handle_unknown not in ("ignore", "error", "infrequent_if_exist"):
-            raise _Unwritten
-        known = [place for place, is_string in enumerate(self._is_string) if is_string]
+            raise Unwritten
         rare = getattr(encoder, "infrequent_categories_", [None] * len(places))
         tables = []
         for place, categories, shared in zip(places, encoder.categories_, rare, strict=True):
-            if any(category is None for category in categories):
-                self.null_string = "None"
-            texts = [str(category) for category in categories]
-            column = self.add("Gather", [STRINGS, self.constant(np.array(known.index(place), np.int64))], axis=1)
+            texts, column = self._texts(categories), self._strings_of(place)
             zeros = int(encoder.handle_unknown != "error")
             hot = self.add("OneHotEncoder", [column], domain="ai.onnx.ml", cats_strings=texts, zeros=zeros)
             table = self.add("Cast", [hot], to=DOUBLE)
@@ -179,6 +211,26 @@ class _Writer:
                 table = self.add("Gemm", [table, self.constant(matrix), self.constant(rest)])
             tables.append(table)
         return tables[0] if len(tables) == 1 else self.add("Concat", tables, axis=1)
+
+
+def filling(imputer: Any) -> Any:
+    """Return what an imputer of numbers fills into each column.
+
+    Raises:
+        Unwritten: It does more, or takes something else for a gap than NaN.
+    """
+    import numpy as np
+
+    values = np.asarray(imputer.statistics_)
+    marks_nan = isinstance(imputer.missing_values, float) and np.isnan(imputer.missing_values)
+    if not marks_nan or values.dtype.kind != "f" or np.isnan(values).any() or imputer.add_indicator:
+        raise Unwritten
+    return values.astype(np.float64)
+
+
+def is_gap(category: Any) -> bool:
+    """Whether a category stands for a missing value."""
+    return category is None or category != category
 
 
 def _gathering(categories: Any, shared: Any, *, takes_unseen: bool) -> tuple[Any, Any]:

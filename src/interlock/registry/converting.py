@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,16 +14,11 @@ from interlock.registry.kinds import Form
 from interlock.registry.linear_graphs import is_linear, linear_graph
 from interlock.registry.mlflow_flavors import onnx_flavor
 from interlock.registry.onnx_graphs import graph_files, name_outputs, odd_column
+from interlock.registry.piped_trees import ends_in_trees, piped_tree_graph
 from interlock.registry.signatures import SCORE
-from interlock.registry.tree_graphs import tree_graph
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 _NULL_STRINGS = ("nan", "None")
-_TREES = frozenset(
-    f"{name}{task}"
-    for name in ("ExtraTrees", "GradientBoosting", "HistGradientBoosting", "RandomForest")
-    for task in ("Classifier", "Regressor")
-)
 
 
 def onnx_forms(model: Any, signature: Signature) -> Iterator[Form | str]:
@@ -49,32 +43,22 @@ def onnx_forms(model: Any, signature: Signature) -> Iterator[Form | str]:
 
 
 def _own_graph(model: Any, signature: Signature) -> Form | str | None:
-    """Return the graph of a linear model, or of trees that take numbers, or None where it is neither."""
+    """Return the graph of a linear model or of trees, with the steps before, or None where it is neither."""
     steps = [step for _, step in model.steps] if hasattr(model, "steps") else [model]
-    kind = type(steps[-1])
-    classes = getattr(steps[-1], "classes_", None)
-    is_ours = kind.__module__.startswith("sklearn.") and not isinstance(classes, list)
-    if not is_ours:
+    if isinstance(getattr(steps[-1], "classes_", None), list):
         return None
     try:
-        if type(steps[0]).__name__ == "ColumnTransformer" and len(steps) > 1 and is_linear(steps[1:]):
+        if ends_in_trees(steps):
+            found = piped_tree_graph(steps, signature)
+        elif type(steps[0]).__name__ == "ColumnTransformer" and len(steps) > 1 and is_linear(steps[1:]):
             found = column_graph(steps, signature)
-            return None if found is None else onnx_form(found[0], "float64", null_string=found[1])
-        if any(column.type == "string" for column in signature.inputs):
-            return None
-        if is_linear(steps):
-            graph = linear_graph(steps, signature)
-        elif len(steps) == 1 and kind.__name__ in _TREES and importlib.util.find_spec("treelite") is not None:
-            import treelite
-
-            rounds = not kind.__name__.startswith("Hist")
-            labels = None if classes is None else classes.tolist()
-            graph = tree_graph(treelite.sklearn.import_model(model), signature, labels, rounds_inputs=rounds)
+        elif is_linear(steps) and not any(column.type == "string" for column in signature.inputs):
+            found = {"model.onnx": linear_graph(steps, signature)}, "nan"
         else:
             return None
     except (ValueError, TypeError, NotImplementedError) as error:
         return f"no graph of ours: {str(error)[:160]}"
-    return onnx_form({"model.onnx": graph}, "float64")
+    return None if found is None else onnx_form(found[0], "float64", null_string=found[1])
 
 
 def onnx_form(files: dict[str, bytes], precision: str, *, null_string: str = "nan") -> Form:

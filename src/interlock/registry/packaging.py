@@ -25,6 +25,9 @@ MODEL_ONNX = "model.onnx"
 EXAMPLE = "input_example.json"
 _EXAMPLE_ROWS, _EXAMPLE_TENSORS = 20, 2
 
+_TRIES = 5
+"""How often a folder is put in place while others replace an altered one, too."""
+
 
 def package_files(
     *,
@@ -183,16 +186,25 @@ def materialise(files: Sequence[PackageFile], artifacts: ArtifactStore, cache: P
     making = Path(tempfile.mkdtemp(prefix=".making-", dir=cache))
     try:
         write_folder({file.path: artifacts.get(file.digest) for file in files}, making)
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        making.replace(folder)
-    except OSError:
-        # another process was faster; its folder is as good as ours
-        if not _is_whole(folder, files):
-            raise
+        _put_in_place(making, folder, files)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def _put_in_place(making: Path, folder: Path, files: Sequence[PackageFile]) -> None:
+    """Rename a whole folder into its place, unless another process was faster: its folder is as good as ours."""
+    for attempt in range(_TRIES):
+        if _is_whole(folder, files):
+            return
+        try:
+            if folder.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            making.replace(folder)
+            return
+        except OSError:
+            if attempt == _TRIES - 1:
+                raise
 
 
 def _is_whole(folder: Path, files: Sequence[PackageFile]) -> bool:

@@ -13,9 +13,10 @@ from interlock.core.errors import Corrupt, InterlockError, InvalidInput
 from interlock.core.schema import Signature
 from interlock.ports.model_runtime import ModelRuntime, Predictor
 from interlock.registry.comparing import TOLERANCE, largest_difference
+from interlock.registry.jumps import jump_rows
 from interlock.registry.kinds import Compiler, Form, Package
 from interlock.registry.packaging import write_folder
-from interlock.registry.probing import Answers, ask, is_whole
+from interlock.registry.probing import Answers, answer, ask, is_whole
 from interlock.registry.timing import first_quicker, times
 
 WORTH_LOADING = 1.1
@@ -97,6 +98,7 @@ class _Desk:
         self._runtimes = runtimes
         self._folder = tempfile.TemporaryDirectory(prefix="interlock-register-")
         self._made = 0
+        self._native: Predictor
 
     def __enter__(self) -> _Desk:
         return self
@@ -118,6 +120,7 @@ class _Desk:
                 continue
             difference = largest_difference(package.expected, found)
             if difference <= TOLERANCE:
+                self._native = predictor
                 return form, predictor
             problem = f"its answers differ by {difference:.2g}"
         raise Corrupt(
@@ -157,15 +160,30 @@ class _Desk:
             except InterlockError as error:
                 reasons.append(f"{form.title}: {error.what} ({error.why})")
                 continue
-            difference, problem = _difference(predictor, answers)
+            difference, problem = self._held(predictor, answers)
             if difference <= TOLERANCE:
                 return [(form, predictor, difference)], []
             reasons.append(f"{form.title}: {problem}")
             if without is not answers and not part:
-                difference, _ = _difference(predictor, without)
+                difference, _ = self._held(predictor, without)
                 if difference <= TOLERANCE:
                     part.append((form, predictor, difference))
         return [], part
+
+    def _held(self, predictor: Predictor, answers: Answers) -> tuple[float, str]:
+        """Return by how much a form differs from the answers, and where its own answers jump; and this in words."""
+        difference, problem = _difference(predictor, answers)
+        if difference > TOLERANCE or not answers.rows or not self._package.is_probed:
+            return difference, problem
+        try:
+            rows = jump_rows(predictor, answers.rows, self._package.signature)
+            if not rows:
+                return difference, problem
+            found = answer(predictor, rows)
+            beside = largest_difference(answer(self._native, rows), found)
+        except InvalidInput as error:
+            return float("inf"), f"{error.what} ({error.why})"
+        return max(difference, beside), f"differs by {beside:.2g} where the answer jumps"
 
     def _load(self, form: Form) -> Predictor:
         runtime = self._runtimes.get(form.engine)

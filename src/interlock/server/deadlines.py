@@ -78,7 +78,11 @@ class Deadlines:
                 self._left[job] = monotonic()
                 job.add_done_callback(lambda late: self._left.pop(late, None))
         if job.done() and not job.cancelled():
-            return job.result()
+            try:
+                return job.result()
+            finally:
+                # an error knows where it passed: it would keep itself, and all that the request brought, in memory
+                del job
         raise TimedOut(
             "the answer took too long",
             why=f"the limit is {wait.within_s:g} s",
@@ -121,6 +125,8 @@ class _Wait:
         """Forget the timer."""
         if self._timer is not None:
             self._timer.cancel()
+            # it knows the context of the request, which knows this wait
+            self._timer = None
 
     def _end(self) -> None:
         if not self.over.done():

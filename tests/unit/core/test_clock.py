@@ -29,6 +29,12 @@ def test_naive_times_are_refused_with_a_fix() -> None:
     assert caught.value.fix == "datetime(..., tzinfo=UTC)"
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_times_that_have_no_utc_are_refused(moment: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be kept"):
+        to_micros(datetime.fromisoformat(moment))
+
+
 def test_a_frozen_clock_moves_only_when_told() -> None:
     clock = FrozenClock(datetime(2013, 1, 1, tzinfo=UTC))
     assert clock.now() == clock.now() == datetime(2013, 1, 1, tzinfo=UTC)

@@ -59,8 +59,10 @@ def no_converter(monkeypatch: pytest.MonkeyPatch) -> None:
         fitted((OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=40), ["city", "gate"])),
         fitted((OneHotEncoder(handle_unknown="error", sparse_output=False), ["city"]), after=StandardScaler()),
         fitted((FILLED, ["a"]), ("passthrough", ["b"]), ("drop", ["c"]), after=MinMaxScaler()),
+        fitted((OrdinalEncoder(), ["city", "gate"]), (FILLED, ["a"])),
+        fitted((OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), ["city"])),
     ],
-    ids=["usual", "mixed", "rare", "rare-or-unseen", "strings", "numbers"],
+    ids=["usual", "mixed", "rare", "rare-or-unseen", "strings", "numbers", "ordinal", "ordinal-unseen"],
 )
 def test_what_is_usual_needs_no_converter(tmp_path: Path, model: Any) -> None:
     stores = memory_stores()
@@ -84,12 +86,12 @@ def test_what_is_usual_needs_no_converter(tmp_path: Path, model: Any) -> None:
     "model",
     [
         fitted((OneHotEncoder(drop="first", handle_unknown="ignore"), ["city"])),
-        fitted((OrdinalEncoder(), ["city"])),
+        fitted((OrdinalEncoder(min_frequency=40), ["city"])),
         fitted((PowerTransformer(), ["b"]), (HOT, ["city"])),
         fitted((make_pipeline(SimpleImputer(add_indicator=True)), ["a"]), (HOT, ["city"])),
         fitted((FILLED, slice(0, 2))),
     ],
-    ids=["dropped", "ordinal", "power", "indicator", "slice"],
+    ids=["dropped", "ordinal-rare", "power", "indicator", "slice"],
 )
 def test_what_is_not_written_here_is_left_to_the_converter(model: Any) -> None:
     assert column_graph([step for _, step in model.steps], SIGNATURE) is None

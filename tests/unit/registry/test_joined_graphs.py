@@ -28,6 +28,9 @@ FRAME.loc[::7, "a"] = np.nan
 FRAME["city"] = DICE.choice(["JFK", "EWR", "LGA"], 300)
 Y = ((FRAME["b"] + (FRAME["city"] == "JFK")) > 0.3).astype(int)
 ONE_HOT = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+DROPPED = OneHotEncoder(drop="first", handle_unknown="ignore", sparse_output=False)
+"""Not written by Interlock itself."""
+
 ORDINAL = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
 XGB: dict[str, Any] = {"n_estimators": 5, "max_depth": 3, "n_jobs": 1}
 LGB: dict[str, Any] = {"n_estimators": 5, "num_leaves": 6, "n_jobs": 1, "verbose": -1}
@@ -46,14 +49,16 @@ def models(tmp_path: Path) -> Models:
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:Found unknown categories")
 @pytest.mark.parametrize(
     "model",
     [
         pipeline(ONE_HOT, xgboost.XGBClassifier(**XGB)),
         pipeline(ORDINAL, xgboost.XGBRegressor(**XGB)),
         pipeline(ONE_HOT, lightgbm.LGBMClassifier(**LGB)),
+        pipeline(DROPPED, xgboost.XGBClassifier(**XGB)),
     ],
-    ids=["xgb-classifier", "xgb-regressor", "lgb-classifier"],
+    ids=["xgb-classifier", "xgb-regressor", "lgb-classifier", "by-the-converter"],
 )
 def test_steps_and_trees_become_one_graph(models: Models, model: Any) -> None:
     version = models.register("m", model.fit(FRAME, Y), example=FRAME)

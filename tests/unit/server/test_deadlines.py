@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -121,3 +124,30 @@ def test_work_that_ends_when_nobody_is_left_is_no_error() -> None:
 def test_headers_that_are_no_time(value: bytes) -> None:
     with pytest.raises(InvalidInput, match="x-interlock-timeout-ms"):
         read_timeout(value)
+
+
+class Brought:
+    """What a request brings."""
+
+
+def test_what_a_request_brought_is_gone_with_its_error(threads: ThreadPoolExecutor) -> None:
+    left: list[weakref.ref[Brought]] = []
+
+    async def request() -> None:
+        brought = Brought()
+        left.append(weakref.ref(brought))
+        await Deadlines(60).await_within(lambda: threads.submit(fail))
+
+    def fail() -> int:
+        raise InvalidInput("no")
+
+    async def ask() -> None:
+        with contextlib.suppress(InvalidInput):
+            await request()
+        assert left[0]() is None
+
+    gc.disable()
+    try:
+        run(ask)
+    finally:
+        gc.enable()

@@ -9,6 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -153,7 +154,7 @@ def _npy_array(body: bytes) -> np.ndarray[Any, Any]:
         if not shape or math.prod(shape) * dtype.itemsize != rest or not dtype.itemsize:
             raise ValueError(f"its head announces {shape} of {dtype}, and {rest} bytes follow")
         return np.frombuffer(body, dtype, offset=file.tell()).reshape(shape, order="F" if is_fortran else "C")
-    except (ValueError, TypeError, SyntaxError, OverflowError, EOFError) as error:
+    except (ValueError, TypeError, SyntaxError, TokenError, OverflowError, EOFError) as error:
         raise InvalidInput("the array cannot be read", why=str(error)[:300]) from error
 
 

@@ -29,12 +29,16 @@ _JSON = "application/json"
 _SAID = {
     "400": "The request does not fit the model.",
     "401": "The server wants a token.",
+    "403": "The caller may not ask this.",
     "404": "There is no such model or version.",
     "413": "The request is too large.",
     "415": "The content type is not taken.",
     "422": "A row does not fit the model's signature.",
     "429": "The server is busy.",
+    "431": "The target and headers are too large.",
+    "500": "The model failed.",
     "503": "The model is not loaded yet.",
+    "504": "The answer took too long.",
 }
 _OPTIONS: dict[str, Any] = {
     "operationId": "score_options",
@@ -73,7 +77,7 @@ def routes(answering: Answering) -> Sequence[DataRoute]:
 
     def described(engines: Sequence[EndpointEngine]) -> Reply:
         models = {engine.name: engine.routing.live.model for engine in engines}
-        return Reply(encode_json(document(models)))
+        return Reply(encode_json(document(models, alone=len(host.engines) == 1)))
 
     async def one(call: Call, params: dict[str, str]) -> Reply:
         return described([host.engine(params["name"])])
@@ -87,14 +91,16 @@ def routes(answering: Answering) -> Sequence[DataRoute]:
     ]
 
 
-def document(models: dict[str, LoadedModel]) -> dict[str, Any]:
+def document(models: dict[str, LoadedModel], *, alone: bool | None = None) -> dict[str, Any]:
     """Return the OpenAPI document of some endpoints, by name.
 
-    Where there is only one, the paths that name none are its.
+    Args:
+        models: What answers behind each.
+        alone: Whether the server has no other, so that paths which name none are its; as it looks if not given.
     """
     paths: dict[str, Any] = {}
     for name, model in models.items():
-        paths |= _paths(name, model, alone=len(models) == 1)
+        paths |= _paths(name, model, alone=len(models) == 1 if alone is None else alone)
     title = next(iter(models)) if len(models) == 1 else "Endpoints"
     version = next(iter(models.values())).version if len(models) == 1 else "1"
     return {

@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from interlock.core.errors import missing_extra
+from interlock.core.errors import InvalidInput, missing_extra
 
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
@@ -178,6 +178,17 @@ def message_types() -> dict[str, Any]:
         message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{message.name}"))
         for message in file.message_type
     }
+
+
+def read_message(name: str, data: bytes) -> tuple[Any, InvalidInput | None]:
+    """Return a message; where the bytes are none, an empty one and what is wrong with them."""
+    from google.protobuf.message import DecodeError
+
+    kind = message_types()[name]
+    try:
+        return kind.FromString(data), None
+    except DecodeError as error:
+        return kind(), InvalidInput(f"this is no {name}", why=str(error)[:300])
 
 
 def _add_message(message: Any, text: str) -> None:

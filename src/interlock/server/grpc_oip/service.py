@@ -9,7 +9,7 @@ from interlock.server import oip_models, oip_settings
 from interlock.server.answering import Answering
 from interlock.server.grpc_oip.calls import Admit, Ground, GrpcCall
 from interlock.server.grpc_oip.inference import read_parameters
-from interlock.server.grpc_oip.messages import DATA_TYPES, METHODS, SERVICE, message_types
+from interlock.server.grpc_oip.messages import DATA_TYPES, METHODS, SERVICE, message_types, read_message
 from interlock.server.grpc_oip.streams import InferStream, infer
 from interlock.server.guard import Access
 from interlock.server.observing import Observer
@@ -67,7 +67,6 @@ class InferenceService:
         handlers = {name: self._unary(grpc, name) for name in METHODS}
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
             InferStream(self._ground).answer,
-            request_deserializer=self._types["ModelInferRequest"].FromString,
             response_serializer=self._types["ModelStreamInferResponse"].SerializeToString,
         )
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
@@ -76,24 +75,28 @@ class InferenceService:
         call = self._calls[name]
         access = _ACCESS.get(name, "data")
 
-        async def answer(request: Any, context: Any) -> Any:
+        async def answer(data: bytes, context: Any) -> Any:
+            request, problem = read_message(f"{name}Request", data)
             # what changes how the server logs or traces is for those who may change what it serves
             changes = name in ("LogSettings", "TraceSetting") and bool(request.settings)
             endpoint = str(getattr(request, "model_name", "") or getattr(request, "name", ""))
             made = GrpcCall(self._ground, name, context, endpoint)
             try:
                 made.let_in("admin" if changes else access)
+                if problem is not None:
+                    raise problem
                 reply = await call(request)
             except Exception as error:  # noqa: BLE001 (the edge of the process)
                 refusal = made.failed(error)
             else:
                 made.done(200, reply.ByteSize())
                 return reply
+            # gRPC keeps the error that ends a call together with this frame, until the collector comes
+            del data, request, problem
             return await context.abort(getattr(grpc.StatusCode, refusal.code), refusal.text)
 
         return grpc.unary_unary_rpc_method_handler(
             answer,
-            request_deserializer=self._types[f"{name}Request"].FromString,
             response_serializer=self._types[f"{name}Response"].SerializeToString,
         )
 

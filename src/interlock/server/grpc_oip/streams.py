@@ -10,7 +10,7 @@ from interlock.ports.model_runtime import StreamingPredictor
 from interlock.server.answering import Answering
 from interlock.server.grpc_oip.calls import Ground, GrpcCall
 from interlock.server.grpc_oip.inference import read_request, write_part, write_reply
-from interlock.server.grpc_oip.messages import message_types
+from interlock.server.grpc_oip.messages import message_types, read_message
 from interlock.server.oip import InferRequest, check_outputs
 from interlock.serving.requests import question
 from interlock.serving.streaming import AnswerStream
@@ -53,17 +53,20 @@ class InferStream:
         self._ground = ground
         self._types = message_types()
 
-    async def answer(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async def answer(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
         """Yield the answers of a stream."""
         import grpc
 
         reply_type = self._types["ModelStreamInferResponse"]
         ends_on_error = _ENDS_ON_ERROR in tuple(context.invocation_metadata() or ())
-        async for message in requests:
+        async for data in requests:
+            message, problem = read_message("ModelInferRequest", data)
             call = GrpcCall(self._ground, "ModelStreamInfer", context, message.model_name)
             size = 0
             try:
                 call.let_in("data")
+                if problem is not None:
+                    raise problem
                 async for reply in self._replies(message):
                     size += reply.ByteSize()
                     yield reply_type(infer_response=reply)

@@ -49,9 +49,16 @@ class _Metric(msgspec.Struct, kw_only=True):
     dataset_digest: str = ""
 
 
-class _LogMetric(_Metric, kw_only=True):
+class _LogMetric(msgspec.Struct, kw_only=True):
     run_id: str = ""
     run_uuid: str = ""
+    key: str
+    value: float
+    timestamp: Int64
+    step: Int64 = 0
+    model_id: str = ""
+    dataset_name: str = ""
+    dataset_digest: str = ""
 
 
 class _LogPair(msgspec.Struct, kw_only=True):

@@ -36,7 +36,8 @@ class ChunkedBody:
         self._rest = b""
         self._left = 0
         self._announced = 0
-        self._next: Callable[[bytes, int], int | None] | None = self._size
+        # functions of the class: methods of the object would be a cycle, and keep an unfinished body in memory
+        self._next: Callable[[ChunkedBody, bytes, int], int | None] | None = ChunkedBody._size
 
     @property
     def data(self) -> bytes:
@@ -52,7 +53,7 @@ class ChunkedBody:
         data = self._rest + data
         at = 0
         while self._next is not None:
-            reached = self._next(data, at)
+            reached = self._next(self, data, at)
             if reached is None:
                 self._rest = data[at:]
                 return None
@@ -74,7 +75,7 @@ class ChunkedBody:
         if self._announced > self._limits.body_bytes:
             raise too_large(self._limits)
         # a chunk of nothing ends the body
-        self._next = self._contents if self._left else self._trailer
+        self._next = ChunkedBody._contents if self._left else ChunkedBody._trailer
         return end + 2
 
     def _contents(self, data: bytes, at: int) -> int | None:
@@ -84,7 +85,7 @@ class ChunkedBody:
         self._parts.append(part)
         self._left -= len(part)
         if not self._left:
-            self._next = self._gap
+            self._next = ChunkedBody._gap
         return at + len(part)
 
     def _gap(self, data: bytes, at: int) -> int | None:
@@ -93,7 +94,7 @@ class ChunkedBody:
             return None
         if not data.startswith(b"\r\n", at):
             raise _malformed("a chunk is longer than it says")
-        self._next = self._size
+        self._next = ChunkedBody._size
         return at + 2
 
     def _trailer(self, data: bytes, at: int) -> int | None:

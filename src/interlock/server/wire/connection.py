@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Event | None = None
         self._is_waiting_for_head = False
+        self._wants_head_only = False
         self._is_paused = False
         self._is_half = False
         self._is_deaf = False
@@ -157,6 +158,7 @@ class Connection(asyncio.Protocol):
                 self.deadline = ground.now() + limits.silence_s
             return False
         raw, self._buffer = self._buffer[:cut], self._buffer[cut:]
+        self._wants_head_only = raw.startswith(b"HEAD ")
         head = ground.heads.get(raw) or ground.read(raw)
         if isinstance(head, Reply):
             return self._refuse_with(head)
@@ -287,7 +289,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._forget_request()
         self._is_deaf = True
-        self._transport.write(whole_of(reply, stays=False))
+        self._transport.write(whole_of(reply, stays=False, head_only=self._wants_head_only))
         # closing at once, with unread data on the way, would take the answer back (a reset)
         self._transport.write_eof()
         self.deadline = self._ground.now() + _LINGER_S
@@ -329,6 +331,9 @@ class _Rest:
                 waits_for = step(handed)
             except StopIteration as done:
                 return done.value
+            finally:
+                # an error that goes on from here knows this frame, which must not know it, too
+                handed = None
 
 
 async def _rest(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Any:

@@ -85,6 +85,9 @@ def read_head(data: bytes, limits: Limits) -> Head:
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise Rejection(InvalidInput("the version of HTTP is not spoken", why="expected HTTP/1.1"), status=505)
+    # the parser knows other protocols by their names, too
+    if b" HTTP/" not in data[: data.find(b"\r\n")]:
+        raise _not_http("the protocol's name is HTTP")
     headers = dict(fields.headers)
     method = parser.get_method().decode("latin-1")
     target = _origin_form(fields, method)

@@ -87,6 +87,10 @@ def test_a_first_line_of_texts_is_taken_for_names_unless_a_typed_column_reads_as
         npy(np.float64(1.0)),
         npy(np.zeros((2, 2))).replace(b"'<f8'", b"'<q9'"),
         npy(np.zeros((2, 0))),
+        npy(np.zeros((2, 2))).replace(b"False, ", b"False,\xa0"),
+        npy(np.zeros((2, 2))).replace(b"(2, 2)", b"(2, \x00"),
+        npy(np.zeros((2, 2))).replace(b", }", b"   "),
+        npy(np.zeros((2, 2))).replace(b"'<f8', '", b"'<f8', (\n"),
     ],
 )
 def test_arrays_that_lie_are_refused_before_anything_is_allocated(body: bytes) -> None:

@@ -69,6 +69,11 @@ def test_documents_are_whole(model: LoadedModel, signature: Signature | None) ->
         assert {"200", "400", "404", "422", "429"} <= set(operation["responses"])
 
 
+def test_paths_without_a_name_are_told_only_where_the_server_has_one_endpoint(model: LoadedModel) -> None:
+    assert {"/invocations", "/score"} <= document({"delay": model})["paths"].keys()
+    assert not {"/invocations", "/score"} & document({"delay": model}, alone=False)["paths"].keys()
+
+
 def test_examples_fit_their_schemas_and_are_answered(model: LoadedModel, ask: Ask) -> None:
     found = document({"delay": model})
     asked = 0

@@ -165,3 +165,12 @@ def test_statistics_count_what_grpc_asked() -> None:
         assert (found.inference_count, found.inference_stats.success.count) == (1, 1)
         assert len(call(open_channel, "ModelStatistics").model_stats) == 16
         assert host.engine("echo_int8").routing.live.statistics.requests == 1
+
+
+@pytest.mark.parametrize("name", ["ModelInfer", "ModelReady", "RepositoryModelLoad"])
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\x01", b"\x0a\x02\xff\xfe"])
+def test_bytes_that_are_no_message_are_refused_in_our_words(name: str, data: bytes) -> None:
+    with hosted_models() as host, channel(host) as open_channel, pytest.raises(grpc.RpcError) as caught:
+        open_channel.unary_unary(f"/{SERVICE}/{name}")(data, timeout=20)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert f"this is no {name}Request" in caught.value.details()

@@ -110,3 +110,12 @@ def test_a_stream_that_the_client_leaves_stops_the_model() -> None:
         (answer,) = stream(open_channel, [prompt("", id="2")])
         assert answer.infer_response.id == "2"
     assert first.outputs[0].name == "text"
+
+
+def test_bytes_that_are_no_request_are_told_in_their_place() -> None:
+    reply = message_types()["ModelStreamInferResponse"]
+    with hosted_models() as host, channel(host) as open_channel:
+        method = open_channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", response_deserializer=reply.FromString)
+        wrong, right = method(iter([b"\xff", echo(b"\1").SerializeToString()]), timeout=20)
+    assert "this is no ModelInferRequest" in wrong.error_message
+    assert list(right.infer_response.raw_output_contents) == [b"\1"]

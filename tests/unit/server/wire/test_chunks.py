@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +69,15 @@ def test_trailers_are_passed_over() -> None:
     body = ChunkedBody(LIMITS)
     assert body.take(b"1\r\na\r\n0\r\nA: b\r\nC: d\r\n") is None
     assert (body.take(b"\r\nrest"), body.data) == (b"rest", b"a")
+
+
+def test_an_unfinished_body_is_gone_as_soon_as_nobody_holds_it() -> None:
+    body = ChunkedBody(LIMITS)
+    body.take(b"5\r\nabc")
+    left = weakref.ref(body)
+    gc.disable()
+    try:
+        del body
+        assert left() is None
+    finally:
+        gc.enable()

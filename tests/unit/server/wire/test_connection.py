@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import gzip
 import json
 import select
 import socket
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +21,7 @@ from interlock.ports.stores import Stores
 from interlock.server.limits import Limits
 from interlock.server.listening import address, listen
 from interlock.server.serve_app import ServeApp
+from interlock.server.wire.connection import _rest
 from interlock.server.wire.serving import WireServer
 from tests.serving_examples import ROW, SIGNATURE, Adding, Shelf, hosted, loaded, oip_inputs
 from tests.unit.server.wire.conftest import Serve
@@ -207,6 +211,7 @@ BAD = {
     "a space before the colon": (request(BODY, b"X : a"), 400),
     "HTTP/2": (request(line=b"POST " + PATH + b" HTTP/2.0"), 505),
     "HTTP/0.9": (b"GET /v2\r\n\r\n", 505),
+    "another protocol": (request(line=b"GET /v2 RTSP/1.0"), 400),
     "no host": (request(host=b""), 400),
     "two hosts": (request(host=HOST * 2), 400),
     "another host": (request(host=b"Host: evil.example\r\n"), 421),
@@ -253,6 +258,17 @@ def test_what_is_not_in_order_is_told_and_the_connection_ends(url: str, name: st
         assert list(reply.json()) == ["error"]
         assert client.ended()
     assert well(url)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [(b"HEAD /v2 HTTP/1.1\r\nOrigin: null", 403), (b"HEAD v2 HTTP/1.1", 400), (b"HEAD /v2 HTTP/2.0", 505)],
+)
+def test_the_refusal_of_a_head_has_no_body(url: str, line: bytes, status: int) -> None:
+    with talk(url) as client:
+        client.send(request(b"", line=line))
+        assert client.answer(head_only=True).status == status
+        assert client.ended()
 
 
 @pytest.mark.parametrize(
@@ -326,7 +342,8 @@ def test_who_leaves_does_not_stop_the_prediction_that_has_begun(serve: Serve, st
             assert model.begun.wait(20)
         model.let.set()
         assert well(url)
-        assert len(stores.predictions.recent("delay")) == 2
+    # the threads have ended
+    assert len(stores.predictions.recent("delay")) == 2
 
 
 def test_a_stop_finishes_what_has_begun(stores: Stores) -> None:
@@ -348,3 +365,32 @@ def test_a_stop_finishes_what_has_begun(stores: Stores) -> None:
             assert client.ended()
             assert idle.ended()
         thread.join()
+
+
+class Brought:
+    """What a request brings."""
+
+
+def test_what_a_request_brought_is_gone_when_its_client_is() -> None:
+    left: list[weakref.ref[Brought]] = []
+
+    async def work() -> None:
+        brought = Brought()
+        left.append(weakref.ref(brought))
+        await asyncio.get_running_loop().create_future()
+
+    async def leave() -> None:
+        begun = work()
+        task = asyncio.ensure_future(_rest(begun, begun.send(None)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        del begun, task
+        await asyncio.sleep(0)
+        assert left[0]() is None
+
+    gc.disable()
+    try:
+        asyncio.run(leave())
+    finally:
+        gc.enable()

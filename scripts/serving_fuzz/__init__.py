@@ -1,0 +1,1 @@
+"""Fuzz a real `interlock serve` from several sides at once, and say what is left of it."""
