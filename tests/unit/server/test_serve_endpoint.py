@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from interlock.core.errors import InvalidInput, NotFound, PortTaken, Refused
-from interlock.core.refs import check_name
 from interlock.server.dataplane import DataPlane
-from interlock.server.serve_endpoint import data_plane, endpoint_name, run_serve
+from interlock.server.serve_endpoint import data_plane, run_serve
 from interlock.workspace import open_workspace
 
 
@@ -33,20 +32,6 @@ def test_what_cannot_be_served_is_refused_before_anyone_is_answered(
 ) -> None:
     with pytest.raises(kind, match=words):
         run_serve(ref, uri, port=0, environ={}, on_ready=lambda url: pytest.fail(f"{url} answers"))
-
-
-@pytest.mark.parametrize(
-    ("model", "endpoint"),
-    [
-        ("team/delay", "team/delay"),
-        ("Flight delay: größe", "Flight-delay-gr-e"),
-        ("a..b//c", "a-b-c"),
-        ("%%%", "model"),
-        ("x" * 500, "x" * 250),
-    ],
-)
-def test_a_model_of_any_name_is_served_under_one_an_endpoint_can_have(model: str, endpoint: str) -> None:
-    assert check_name(endpoint_name(model), of="endpoint") == endpoint
 
 
 def test_a_workspace_is_not_made_by_serving(tmp_path: Path) -> None:
