@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,9 +57,25 @@ def url(folder: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield json.loads(process.stdout.readline())["url"]
+            address = json.loads(process.stdout.readline())["url"]
+            wait_until_ready(address)
+            yield address
         finally:
             process.terminate()
+
+
+def wait_until_ready(url: str) -> None:
+    """Return once the model is loaded, which goes on behind a server that answers already."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{url}/v2/health/ready", timeout=10).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the endpoint did not become ready")
 
 
 @pytest.fixture

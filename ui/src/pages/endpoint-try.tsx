@@ -200,5 +200,7 @@ function asText(column: Column, value: unknown): string | null {
 
 /** Whether a problem names a column. */
 function named(problem: Problem | null, column: Column): boolean {
-  return problem !== null && `${problem.what} ${problem.why}`.includes(`'${column.name}'`);
+  if (problem === null) return false;
+  const said = `${problem.what} ${problem.why}`;
+  return said.includes(`column '${column.name}'`) || said.includes(`input '${column.name}'`);
 }
