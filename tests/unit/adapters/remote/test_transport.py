@@ -161,7 +161,7 @@ class TestConnections:
         call(transport)
         fork = multiprocessing.get_context("fork")
         with fork.Pool(1) as pool:
-            assert pool.apply(call, (transport, b"child")) == b"child"
+            assert pool.apply_async(call, (transport, b"child")).get(timeout=60) == b"child"
         assert call(transport, b"parent") == b"parent"
         assert server.connections == 2
 
