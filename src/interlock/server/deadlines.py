@@ -107,7 +107,8 @@ class _Wait:
 
     def shorten(self, timeout_s: float) -> None:
         """Have the wait end earlier; thread-safe."""
-        self._loop.call_soon_threadsafe(self.end_after, timeout_s)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(self.end_after, timeout_s)
 
     def end_after(self, timeout_s: float) -> None:
         """Have the wait end so long after it began, if it does not end before."""
