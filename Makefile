@@ -9,8 +9,8 @@ UI := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -n
 PACKAGING := pyproject.toml $(wildcard hatch_build.py)
 BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 PYTEST := $(BIN)/python -m pytest
-# Ray, Dask and gRPC leave threads behind under which no other test may fork: their tests have a process of their own
-ENGINES := tests/contracts/test_executor.py tests/contracts/test_engines.py tests/unit/adapters/remote/test_transport.py
+# Ray and Dask leave threads behind under which no other test may fork: their tests have a process of their own
+ENGINES := tests/contracts/test_executor.py tests/contracts/test_engines.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 	--generate-hashes --extra demo
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests.forks import play
 
 WAITS = """
 import os, threading, time
@@ -57,15 +56,9 @@ with gate:
 """
 
 
-def output(code: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def test_a_fork_waits_for_the_block() -> None:
-    assert output(WAITS) == "0"
+    assert play(WAITS) == "0\n"
 
 
 def test_a_fork_does_not_wait_for_ever_and_both_sides_go_on() -> None:
-    assert output(NOT_FOR_EVER) == "0"
+    assert play(NOT_FOR_EVER) == "0\n"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 from interlock.core.ids import encode_id, is_id, new_id
+from tests.forks import play
 
 
 def test_ids_sort_in_the_order_they_were_made() -> None:
@@ -17,19 +17,19 @@ def test_threads_never_share_an_id() -> None:
     assert len(set(made)) == 4000
 
 
+FORKS = """
+from interlock.core.ids import new_id
+
+new_id()
+in_child(lambda: print(new_id(), flush=True))
+print(new_id())
+"""
+
+
 def test_a_forked_child_makes_other_ids() -> None:
-    new_id()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writer, new_id().encode())
-        os._exit(0)
-    theirs = os.read(reader, 26).decode()
-    os.waitpid(child, 0)
-    os.close(reader)
-    os.close(writer)
+    theirs, own = play(FORKS).split()
     assert is_id(theirs)
-    assert theirs != new_id()
+    assert theirs != own
 
 
 def test_encoding_keeps_order_and_length() -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from interlock.serving.request_statistics import DROPPED_LINES, DROPPED_SPANS, RequestBook
+from tests.forks import play
 
 KEY = ("delay", "oip", "1", 200)
 
@@ -48,14 +49,22 @@ def test_processes_add_up(tmp_path: Path) -> None:
     first.close()
 
 
+FORKS = """
+from pathlib import Path
+from interlock.serving.request_statistics import RequestBook
+from tests.unit.serving.test_request_statistics import KEY
+
+def work():
+    book.began()
+    book.ended(KEY, 1_000, 1)
+
+folder = Path(sys.argv[1])
+book = RequestBook(folder)
+in_child(work)
+print(book.read()[KEY].count, len(list(folder.iterdir())))
+book.close()
+"""
+
+
 def test_a_forked_process_begins_a_file_of_its_own(tmp_path: Path) -> None:
-    book = RequestBook(tmp_path)
-    child = os.fork()
-    if child == 0:
-        book.began()
-        book.ended(KEY, 1_000, 1)
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert book.read()[KEY].count == 1
-    assert len(list(tmp_path.iterdir())) == 2
-    book.close()
+    assert play(FORKS, tmp_path).split() == ["1", "2"]

@@ -26,6 +26,7 @@ GRACE_S = 10.0
 _LOOK_EVERY_S = 0.5
 _MOST_HEADS = 1_024
 _LONGEST_REMEMBERED = 2_048
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class DataApp(Protocol):
@@ -192,7 +193,7 @@ class WireServer:
 
     def run(self, listener: socket.socket) -> None:
         """Serve until told to stop; then finish what runs, and return."""
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with _signals_given_back(), asyncio.Runner(loop_factory=_new_loop) as runner:
             runner.run(self._serve(listener))
 
     def stop(self) -> None:
@@ -212,7 +213,7 @@ class WireServer:
         ground = Ground(self._app, on_look=self._on_look)
         server = await loop.create_server(lambda: Connection(ground), sock=listener, backlog=2_048)
         if threading.current_thread() is threading.main_thread():
-            for one in (signal.SIGINT, signal.SIGTERM):
+            for one in _STOPS:
                 loop.add_signal_handler(one, self.stop)
         settle()
         if self._on_ready is not None:
@@ -227,6 +228,20 @@ class WireServer:
         await ground.ended(self._linger_s, cut=False)
         ground.stop()
         await ground.ended(self._grace_s)
+
+
+@contextlib.contextmanager
+def _signals_given_back() -> Iterator[None]:
+    """Leave the handlers as they were: uvloop's stay behind its loop, and Ctrl-C would do nothing any more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {one: signal.getsignal(one) for one in _STOPS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def settle() -> None:

@@ -15,6 +15,7 @@ from interlock.adapters.localfs.artifact_store import PACKED_BELOW_BYTES, LocalA
 from interlock.core.errors import Corrupt, NotFound, StorageFull
 from interlock.core.hashing import digest_of
 from interlock.ports.artifact_store import Damage
+from tests.forks import play
 
 SMALL = random.Random(1).randbytes(3000)
 LARGE = random.Random(2).randbytes(300_000)
@@ -211,20 +212,28 @@ def test_a_full_disk_leaves_nothing_behind(store: LocalArtifactStore, folder: Pa
     assert store.get(store.put(SMALL).digest) == SMALL
 
 
+FORKS = """
+from pathlib import Path
+from interlock.adapters.localfs.artifact_store import LocalArtifactStore
+from interlock.core.hashing import digest_of
+from tests.unit.adapters.localfs.test_artifact_store import LARGE, SMALL
+
+def work():
+    assert store.get(digest_of(SMALL)) == SMALL
+    store.put(b"from the child")
+    store.put(LARGE)
+
+store = LocalArtifactStore(Path(sys.argv[1]))
+store.put(SMALL)
+in_child(work)
+store.put(b"from the parent")
+store.close()
+"""
+
+
 def test_a_forked_child_puts_into_a_pack_of_its_own(store: LocalArtifactStore, folder: Path) -> None:
-    store.put(SMALL)
-    child = os.fork()
-    if child == 0:
-        done = 1
-        try:
-            assert store.get(digest_of(SMALL)) == SMALL
-            store.put(b"from the child")
-            store.put(LARGE)
-            done = 0
-        finally:
-            os._exit(done)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    store.put(b"from the parent")
+    play(FORKS, folder)
+    assert store.get(digest_of(b"from the parent")) == b"from the parent"
     assert store.get(digest_of(b"from the child")) == b"from the child"
     assert store.get(digest_of(LARGE)) == LARGE
     assert len(list((folder / "packs").iterdir())) == 2

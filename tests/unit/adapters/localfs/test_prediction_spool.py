@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from interlock.core.errors import InvalidInput, Unavailable
 from interlock.core.plain import pack
 from interlock.ports.prediction_log import Prediction
 from interlock.testing.prediction_log import END, LIVE, START, ids, prediction, truth
+from tests.forks import play
 
 
 class Inner(MemoryPredictionLog):
@@ -197,19 +197,22 @@ def test_close_drains_and_stops_the_thread(inner: Inner, tmp_path: Path) -> None
     log.close()
 
 
-def test_a_forked_child_writes_segments_of_its_own(idle: SpooledPredictionLog, inner: Inner, tmp_path: Path) -> None:
-    idle.append([prediction("parent")])
-    child = os.fork()
-    if child == 0:
-        done = 1
-        try:
-            idle.append([prediction("child")])
-            done = 0
-        finally:
-            os._exit(done)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert len(list(tmp_path.iterdir())) == 2
-    assert sorted(ids(idle.recent("delay"))) == ["child", "parent"]
+FORKS = """
+from pathlib import Path
+from interlock.adapters.localfs.prediction_spool import SpooledPredictionLog
+from tests.unit.adapters.localfs.test_prediction_spool import Inner, ids, prediction
+
+folder = Path(sys.argv[1])
+log = SpooledPredictionLog(Inner(), folder, every_s=600)
+log.append([prediction("parent")])
+in_child(lambda: log.append([prediction("child")]))
+print(len(list(folder.iterdir())), *sorted(ids(log.recent("delay"))))
+log.close()
+"""
+
+
+def test_a_forked_child_writes_segments_of_its_own(tmp_path: Path) -> None:
+    assert play(FORKS, tmp_path).split() == ["2", "child", "parent"]
 
 
 def test_it_starts_without_heavy_libraries() -> None:

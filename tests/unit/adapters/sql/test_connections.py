@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +14,7 @@ from interlock.adapters.sql.connections import MAX_IDLE
 from interlock.adapters.sql.database import Database
 from interlock.adapters.sql.dialect import Connection, Dialect, PostgresDialect, SqliteDialect
 from interlock.core.errors import Unavailable
+from tests.forks import play
 from tests.unit.adapters.sql.conftest import Opener
 
 INSERT = "INSERT INTO notes (id) VALUES (?)"
@@ -177,7 +176,6 @@ class TestDroppedByTheServer:
 
 
 FORKING = """
-import os, sys
 from pathlib import Path
 from interlock.adapters.sql.database import Database
 from interlock.adapters.sql.dialect import PostgresDialect, SqliteDialect
@@ -204,15 +202,6 @@ def in_children(count, work):
 """
 
 
-def play(code: str, where: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORKING + code, where], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    return done.stdout
-
-
 def where_of(dialect: Dialect) -> str:
     return dialect.uri if isinstance(dialect, PostgresDialect) else str(dialect.path)  # type: ignore[attr-defined]
 
@@ -235,7 +224,7 @@ journal.append("after.fork", "run:parent")
 print(sorted(event.kind for event in journal.events()))
 database.close()
 """
-    assert play(code, where_of(dialect)).strip() == str(["after.fork", "before.fork", *["in.child"] * 4])
+    assert play(FORKING + code, where_of(dialect)).strip() == str(["after.fork", "before.fork", *["in.child"] * 4])
 
 
 def test_a_fork_waits_for_the_threads_of_the_parent(sqlite: SqliteDialect) -> None:
@@ -263,7 +252,7 @@ print(len(journal.events(kinds=["in.child"])))
 assert database.query("PRAGMA integrity_check") == [("ok",)]
 database.close()
 """
-    assert play(code, str(sqlite.path)).strip() == "10"
+    assert play(FORKING + code, str(sqlite.path)).strip() == "10"
 
 
 def test_a_fork_inside_a_write_keeps_the_write(sqlite: SqliteDialect) -> None:
@@ -278,7 +267,7 @@ in_children(1, lambda n: journal.append("in.child", "run:child"))
 print([event.kind for event in journal.events()])
 database.close()
 """
-    assert play(code, str(sqlite.path)).strip() == "['in.parent', 'in.child']"
+    assert play(FORKING + code, str(sqlite.path)).strip() == "['in.parent', 'in.child']"
 
 
 def test_eight_processes_open_a_new_workspace_at_once(dialect: Dialect) -> None:
@@ -313,7 +302,7 @@ database = open_database(sys.argv[1])
 print(len(SqlJournal(database).events()), database.query("SELECT COUNT(*) FROM schema_versions"))
 database.close()
 """
-    assert play(code, where_of(dialect)).strip() == "8 [(1,)]"
+    assert play(FORKING + code, where_of(dialect)).strip() == "8 [(1,)]"
 
 
 def test_sixteen_processes_write_without_a_lock_error(tmp_path: Path) -> None:
@@ -335,4 +324,4 @@ for number in range(16):
 print(journal.last_seq(), journal.counts())
 database.close()
 """
-    assert play(code, str(tmp_path / "shared.db")).strip() == "800 {'written': 800}"
+    assert play(FORKING + code, str(tmp_path / "shared.db")).strip() == "800 {'written': 800}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
@@ -159,13 +160,15 @@ def test_a_stop_waits_for_what_runs_and_a_second_one_does_not() -> None:
     server.stop()
 
 
-def test_a_server_that_is_told_to_stop_before_it_is_ready_stops() -> None:
+def test_a_server_that_is_told_to_stop_before_it_is_ready_stops_and_leaves_no_handler() -> None:
     async def answer(call: Call) -> Reply:
         return Reply()
 
     server = WireServer(Small(answer))
     server.stop()
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     server.run(listen("127.0.0.1", 0))
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_server_that_cannot_begin_says_so() -> None:
