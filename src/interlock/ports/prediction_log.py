@@ -93,14 +93,15 @@ def check_predictions(predictions: Sequence[Prediction]) -> None:
     Raises:
         InvalidInput: An id is empty, too long or unprintable, or a time lies outside the years 1 to 9999.
     """
-    for row in predictions:
-        if not is_prediction_id(row.id):
-            raise InvalidInput(
-                f"{row.id[:60]!r} cannot be the id of a prediction",
-                why=f"an id is 1 to {MAX_ID_CHARS} printable characters",
-            )
-        for micros in (row.event_time, row.served_at):
-            check_micros(micros, of=f"prediction {row.id}")
+    ids = [row.id for row in predictions]
+    if not (all(ids) and "".join(ids).isprintable() and max(map(len, ids), default=0) <= MAX_ID_CHARS):
+        bad = next(one for one in ids if not is_prediction_id(one))
+        raise InvalidInput(
+            f"{bad[:60]!r} cannot be the id of a prediction", why=f"an id is 1 to {MAX_ID_CHARS} printable characters"
+        )
+    for times, one in {(row.event_time, row.served_at): row.id for row in predictions}.items():
+        for micros in times:
+            check_micros(micros, of=f"prediction {one}")
 
 
 def check_micros(micros: int, *, of: str) -> int:

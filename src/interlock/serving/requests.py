@@ -10,7 +10,7 @@ import msgspec
 
 from interlock.core.clock import to_micros
 from interlock.core.errors import InvalidInput
-from interlock.core.ids import new_id
+from interlock.core.ids import new_ids
 from interlock.ports.prediction_log import is_prediction_id
 from interlock.serving.validation import Table
 
@@ -55,13 +55,13 @@ def question(table: Table, parameters: Mapping[str, Any], *, now_micros: int) ->
     """
     rows = table.rows
     if not parameters:
-        return Question(table, [new_id() for _ in range(rows)], (now_micros,) * rows, (_no_context,) * rows, now_micros)
+        return Question(table, new_ids(rows), (now_micros,) * rows, (_no_context,) * rows, now_micros)
     ids = parameters.get(IDS)
     times = parameters.get(EVENT_TIME)
     context = parameters.get(CONTEXT)
     return Question(
         table,
-        [new_id() for _ in range(rows)] if ids is None else _ids(ids, rows),
+        new_ids(rows) if ids is None else _ids(ids, rows),
         (now_micros,) * rows if times is None else _times(times, rows),
         (_no_context,) * rows if context is None else _contexts(context, rows),
         now_micros,

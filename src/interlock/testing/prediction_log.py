@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from interlock.core.clock import to_micros
 from interlock.core.errors import InvalidInput
+from interlock.core.ids import decode_id, run_of_ids
 from interlock.core.plain import pack
 from interlock.ports.prediction_log import Feedback, FeedbackReceipt, JudgedPrediction, Prediction
 from interlock.ports.stores import Stores
@@ -20,6 +21,7 @@ from interlock.testing.machine import Plays
 START = datetime(2013, 7, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
 LIVE, SHADOW = "model:delay@1", "model:delay@2"
+_FIRST = decode_id("01M7Z217XA90EV8QQZP7BEX4F9")
 BAD_IDS = ("", "x" * 201, "a\0b", "a\nb", "\ud800")
 
 
@@ -39,6 +41,15 @@ def prediction(id: str, *, minute: int = 0, **changes: object) -> Prediction:
         context={"tail": "N14228"},
     )
     return msgspec.structs.replace(made, **changes)
+
+
+def request(start: int, count: int, **changes: object) -> list[Prediction]:
+    """Return the answers to one request of many rows: their ids follow each other, from a number on."""
+    alike = msgspec.structs.replace(prediction(""), **{"context": {}, **changes})
+    return [
+        msgspec.structs.replace(alike, id=one, inputs=("JFK", row, [0.5, None]), outputs={"p": row / 7})
+        for row, one in enumerate(run_of_ids(_FIRST + start, count))
+    ]
 
 
 def truth(id: str, value: object = 1, *, minute: int = 60) -> Feedback:
@@ -128,7 +139,75 @@ class PredictionReadsContract(Contract):
         assert stores.journal.events() == []
 
 
-class PredictionLogContract(PredictionReadsContract):
+class ManyRowsContract(Contract):
+    """Requests of many rows, whose ids follow each other: a log may keep them in another way than single rows."""
+
+    def test_each_row_is_as_it_was(self, stores: Stores) -> None:
+        rows = request(0, 2500)
+        rows[70] = msgspec.structs.replace(rows[70], context={"tail": "N14228"})
+        stores.predictions.append(rows)
+        found = stores.predictions.window("delay", start=START, end=END)
+        assert pack([one.prediction for one in found]) == pack(rows)
+        for row in (rows[0], rows[70], rows[1023], rows[1024], rows[-1]):
+            assert pack([one.prediction for one in stores.predictions.find(row.id)]) == pack([row])
+        assert stores.predictions.find(f"{rows[3].id[:-1]}") == []
+        assert stores.predictions.find(f"{rows[3].id}x") == []
+        assert stores.predictions.counts("delay") == {f"{LIVE} live": 2500, "feedback": 0}
+
+    @pytest.mark.parametrize("limit", [1, 39, 40, 41, 100, 1000])
+    def test_pages_join_up_over_requests_and_single_rows(self, stores: Stores, limit: int) -> None:
+        stores.predictions.append(
+            request(0, 100) + [prediction("p1"), prediction("0")] + request(200, 80, model=SHADOW)
+        )
+        stores.predictions.append(request(0, 100, model=SHADOW) + request(1000, 50, event_time=to_micros(START) + 1))
+        seen: list[JudgedPrediction] = []
+        after = None
+        while page := stores.predictions.window("delay", start=START, end=END, after=after, limit=limit):
+            assert len(page) in (limit, limit + 1) or len(seen) + len(page) == 332
+            seen += page
+            after = (page[-1].prediction.event_time, page[-1].prediction.id)
+        keys = [(one.prediction.event_time, one.prediction.id, one.prediction.model) for one in seen]
+        assert keys == sorted(set(keys))
+        assert len(keys) == 332
+        assert seen == stores.predictions.window("delay", start=START, end=END)
+
+    def test_the_newest_come_first(self, stores: Stores) -> None:
+        old, new = request(0, 60, served_at=5), request(100, 60, served_at=7)
+        stores.predictions.append([*new, prediction("p1", served_at=6), prediction("p2", served_at=8), *old])
+        newest = ["p2", *(row.id for row in reversed(new)), "p1", *(row.id for row in reversed(old))]
+        for limit in (1, 2, 61, 62, 63, 200):
+            assert ids(stores.predictions.recent("delay", limit=limit)) == newest[:limit]
+
+    def test_the_first_answer_stands_however_it_came(self, stores: Stores) -> None:
+        stores.predictions.append([request(0, 50, revision=1)[20]])
+        stores.predictions.append(request(0, 50, revision=2))
+        stores.predictions.append(request(100, 50, revision=1) + request(100, 50, revision=2))
+        stores.predictions.append(request(90, 50, revision=3) + request(140, 40, revision=3))
+        stores.predictions.append([request(100, 50, revision=4)[7], *request(300, 50), request(300, 50, revision=4)[3]])
+        found = stores.predictions.window("delay", start=START, end=END)
+        revisions = [one.prediction.revision for one in found]
+        assert revisions == [2] * 20 + [1] + [2] * 29 + [3] * 10 + [1] * 50 + [3] * 30 + [2] * 50
+        assert stores.predictions.counts("delay")[f"{LIVE} live"] == 190
+
+    def test_shadows_listen_to_the_whole_request(self, stores: Stores) -> None:
+        rows = request(0, 50)
+        stores.predictions.append(request(0, 50, model=SHADOW, role="shadow", served_at=0) + rows)
+        assert [one.prediction.model for one in stores.predictions.find(rows[9].id)] == [LIVE, SHADOW]
+        assert len(stores.predictions.window("delay", start=START, end=END)) == 50
+        assert len(stores.predictions.window("delay", start=START, end=END, model=SHADOW)) == 50
+
+    def test_feedback_finds_its_row(self, stores: Stores) -> None:
+        rows, unlike = request(0, 1200), request(2000, 40, endpoint="fare")
+        stores.predictions.append([*rows, *unlike])
+        unknown = run_of_ids(_FIRST + 5000, 3)
+        told = [truth(row.id, place) for place, row in enumerate(rows)] + [truth(one) for one in unknown]
+        assert stores.predictions.feedback([*told, truth(unlike[4].id)]) == FeedbackReceipt(1201, 0, tuple(unknown))
+        found = stores.predictions.window("delay", start=START, end=END)
+        assert [one.feedback and one.feedback.truth for one in found] == list(range(1200))
+        assert stores.predictions.counts("fare")["feedback"] == 1
+
+
+class PredictionLogContract(PredictionReadsContract, ManyRowsContract):
     """Answers, and what proved true."""
 
     def test_an_answer_is_found_by_its_id(self, stores: Stores) -> None:
@@ -241,7 +320,7 @@ class PredictionLogContract(PredictionReadsContract):
         assert all(one.feedback and one.prediction.id == f"p{one.feedback.truth}" for one in found)
 
 
-_ids = st.sampled_from(["p1", "p2", "p3", "p4", "p5"])
+_ids = st.sampled_from(["p1", "p2", "p3", *run_of_ids(_FIRST, 90)[::15]])
 _endpoints = st.sampled_from(["delay", "fare"])
 _models = st.sampled_from([LIVE, SHADOW])
 _moments = st.integers(0, 4).map(lambda minute: START + timedelta(minutes=minute))
@@ -255,10 +334,25 @@ _predictions = st.builds(
     revision=st.integers(0, 9),
     served_at=st.integers(0, 3),
 )
+_requests = st.builds(
+    request,
+    st.sampled_from([0, 1, 40, 50]),
+    st.integers(30, 40),
+    endpoint=_endpoints,
+    model=_models,
+    role=st.sampled_from(["live", "canary", "shadow"]),
+    revision=st.integers(0, 9),
+    served_at=st.integers(0, 3),
+)
+_appended = st.one_of(
+    st.lists(_predictions, max_size=4),
+    st.lists(_requests, max_size=2).map(lambda parts: [row for part in parts for row in part]),
+    st.tuples(st.lists(_predictions, max_size=2), _requests).map(lambda parts: [*parts[0], *parts[1]]),
+)
 _truths = st.builds(truth, _ids, st.sampled_from([0, 1, True, None, "x"]), minute=st.integers(0, 3))
 
 PREDICTION_LOG_PLAYS: Plays = {
-    "append": st.fixed_dictionaries({"predictions": st.lists(_predictions, max_size=4)}),
+    "append": st.fixed_dictionaries({"predictions": _appended}),
     "find": st.fixed_dictionaries({"prediction_id": _ids}),
     "feedback": st.fixed_dictionaries({"truths": st.lists(_truths, max_size=4)}),
     "window": st.fixed_dictionaries(
@@ -266,10 +360,10 @@ PREDICTION_LOG_PLAYS: Plays = {
         optional={
             "model": _models,
             "after": st.tuples(_moments.map(to_micros), _ids),
-            "limit": st.integers(1, 3),
+            "limit": st.sampled_from([1, 2, 3, 35, 70]),
         },
     ),
-    "recent": st.fixed_dictionaries({"endpoint": _endpoints}, optional={"limit": st.integers(1, 3)}),
+    "recent": st.fixed_dictionaries({"endpoint": _endpoints}, optional={"limit": st.sampled_from([1, 2, 3, 35, 70])}),
     "counts": st.fixed_dictionaries({"endpoint": _endpoints}),
     "flush": st.just({}),
 }

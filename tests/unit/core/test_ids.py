@@ -2,13 +2,38 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from interlock.core.ids import encode_id, is_id, new_id
+import pytest
+
+from interlock.core.ids import decode_id, encode_id, is_id, is_run, new_id, new_ids, run_of_ids
 from tests.forks import play
 
 
 def test_ids_sort_in_the_order_they_were_made() -> None:
     made = [new_id() for _ in range(10_000)]
     assert made == sorted(set(made))
+
+
+def test_ids_made_together_follow_each_other_and_what_was_made_before() -> None:
+    before = new_id()
+    made = new_ids(3_000)
+    assert is_run(made)
+    assert before < made[0]
+    assert made == sorted(set(made))
+    assert made[-1] < new_id()
+    assert new_ids(0) == []
+
+
+@pytest.mark.parametrize("first", [0, 1_000, 1_023, 1_024, 2**128 - 3_000])
+def test_a_run_is_written_as_its_numbers_are(first: int) -> None:
+    ids = run_of_ids(first, 3_000)
+    assert ids == [encode_id(number) for number in range(first, first + 3_000)]
+    assert [decode_id(one) for one in ids] == list(range(first, first + 3_000))
+
+
+def test_what_is_no_run() -> None:
+    ids = run_of_ids(2**100, 5)
+    for others in ([], ["p1", "p2"], ids[:2] + ids[3:], ids[::-1], [ids[0]] * 2, [*ids, "p1"], [*ids, 6 * "7"]):
+        assert not is_run(others)
 
 
 def test_threads_never_share_an_id() -> None:

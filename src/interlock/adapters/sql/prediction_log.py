@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from interlock.adapters.sql.database import Database, Row, Transaction, encode
+from interlock.adapters.sql import prediction_blocks
+from interlock.adapters.sql.database import Database, Readable, Row, Transaction, encode
+from interlock.adapters.sql.prediction_blocks import Holder
 from interlock.core.clock import to_micros
 from interlock.ports.prediction_log import (
     Feedback,
@@ -28,6 +31,7 @@ SCHEMA = (
         event_time INTEGER NOT NULL, served_at INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (id, model))""",
     "CREATE INDEX predictions_window ON predictions (endpoint, event_time, id)",
     "CREATE INDEX predictions_recent ON predictions (endpoint, served_at)",
+    *prediction_blocks.SCHEMA,
     "CREATE TABLE feedback (prediction TEXT PRIMARY KEY, record BLOB NOT NULL)",
     # counting 300,000 rows takes longer than a page of the web interface may: each append adds to these instead
     """CREATE TABLE prediction_counts (
@@ -46,9 +50,9 @@ _decode_feedback = msgspec.msgpack.Decoder(Feedback).decode
 
 
 class SqlPredictionLog(PredictionLog):
-    """Predictions in one table, their truths in another, and counts of both in a third.
+    """Predictions in one table or, where many came together, as blocks in another; their truths, and counts of both.
 
-    Cost: one index entry per row and order (id, event time, time served).
+    Cost: a row and three index entries (id, event time, time served) per prediction, or per block of them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -56,26 +60,33 @@ class SqlPredictionLog(PredictionLog):
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         check_predictions(predictions)
-        unique: dict[tuple[str, str], Prediction] = {}
-        for row in predictions:
-            unique.setdefault((row.id, row.model), row)
-        # one group per count: the number of rows that were new is known only per statement
-        groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in unique.values():
-            columns = (row.id, row.model, row.endpoint, row.role, row.event_time, row.served_at, encode(row))
-            groups[row.endpoint, f"{row.model} {row.role}"].append(columns)
+        rows, runs = prediction_blocks.parted(predictions)
+        singles = list(rows)
         with self._database.write() as tx:
+            for place, run in enumerate(runs):
+                added = prediction_blocks.add(tx, run)
+                if added is None:
+                    # all that follow too: what came first must be stored first
+                    singles += chain(*runs[place:])
+                    break
+                _count(tx, run[0].endpoint, f"{run[0].model} {run[0].role}", added)
+            # one group per count: the number of rows that were new is known only per statement
+            groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+            unique: dict[tuple[str, str], Prediction] = {}
+            for row in prediction_blocks.not_held(tx, singles):
+                unique.setdefault((row.id, row.model), row)
+            for row in unique.values():
+                columns = (row.id, row.model, row.endpoint, row.role, row.event_time, row.served_at, encode(row))
+                groups[row.endpoint, f"{row.model} {row.role}"].append(columns)
             for (endpoint, counted), group in groups.items():
-                added = tx.insert(f"predictions ({_COLUMNS})", group, then="ON CONFLICT DO NOTHING")
-                _count(tx, endpoint, counted, added)
+                inserted = tx.insert(f"predictions ({_COLUMNS})", group, then="ON CONFLICT DO NOTHING")
+                _count(tx, endpoint, counted, inserted)
 
     def find(self, prediction_id: str) -> list[JudgedPrediction]:
         if not is_prediction_id(prediction_id):
             return []
-        return self._judged(
-            "WHERE predictions.id = ? ORDER BY CASE role WHEN 'shadow' THEN 1 ELSE 0 END, served_at, model",
-            [prediction_id],
-        )
+        with self._database.snapshot() as view:
+            return _found(view, prediction_id)
 
     def feedback(self, truths: Sequence[Feedback]) -> FeedbackReceipt:
         for truth in truths:
@@ -119,29 +130,49 @@ class SqlPredictionLog(PredictionLog):
         limit: int = 10_000,
     ) -> list[JudgedPrediction]:
         first, last = to_micros(start), to_micros(end)
-        where = "WHERE endpoint = ? AND event_time >= ? AND event_time < ?"
-        params: list[Any] = [endpoint, max(first, after[0]) if after else first, last]
         if after is not None:
-            where += " AND (event_time, id) > (?, ?)"
-            params += after
-        where += " AND role <> 'shadow'" if model is None else " AND model = ?"
-        params += [] if model is None else [model]
-        page = self._judged(f"{where} ORDER BY event_time, id, model LIMIT ?", [*params, limit])
-        if model is None and page and len(page) == limit:
-            page += self._rest_of_id(endpoint, page[-1].prediction)
+            first = max(first, after[0])
+        where = "endpoint = ? AND event_time >= ? AND event_time < ? AND "
+        where += "role <> 'shadow'" if model is None else "model = ?"
+        params = [endpoint, first, last, *([] if model is None else [model])]
+        # nothing comes before the empty id
+        place = after or (first, "")
+        with self._database.snapshot() as view:
+            page = _judged(
+                view,
+                f"WHERE {where} AND (event_time, id) > (?, ?) ORDER BY event_time, id, model LIMIT ?",
+                [*params, *place, limit],
+            )
+            page += _with_truth(
+                view,
+                prediction_blocks.first_rows(
+                    view,
+                    f"{where} AND (event_time, last_id) > (?, ?)",
+                    [*params, *place],
+                    order="event_time, first_id, model",
+                    least=limit,
+                ),
+            )
+            page = sorted((one for one in page if _moment(one)[:2] > place), key=_moment)
+            if len(page) >= limit:
+                page = page[:limit]
+                page += [] if model is not None else _rest_of_id(view, page[-1].prediction)
         return page
 
-    def _rest_of_id(self, endpoint: str, last: Prediction) -> list[JudgedPrediction]:
-        return self._judged(
-            """WHERE endpoint = ? AND event_time = ? AND id = ? AND model > ? AND role <> 'shadow' ORDER BY model""",
-            [endpoint, last.event_time, last.id, last.model],
-        )
-
     def recent(self, endpoint: str, *, limit: int = 50) -> list[JudgedPrediction]:
-        return self._judged(
-            "WHERE endpoint = ? AND role <> 'shadow' ORDER BY served_at DESC, id DESC, model DESC LIMIT ?",
-            [endpoint, limit],
-        )
+        where = "endpoint = ? AND role <> 'shadow'"
+        with self._database.snapshot() as view:
+            newest = _judged(
+                view, f"WHERE {where} ORDER BY served_at DESC, id DESC, model DESC LIMIT ?", [endpoint, limit]
+            )
+            newest += _with_truth(
+                view,
+                prediction_blocks.first_rows(
+                    view, where, [endpoint], order="served_at DESC, first_id DESC, model DESC", least=limit
+                ),
+            )
+        newest.sort(key=lambda one: (one.prediction.served_at, one.prediction.id, one.prediction.model), reverse=True)
+        return newest[:limit]
 
     def counts(self, endpoint: str) -> dict[str, int]:
         rows = self._database.query("SELECT counted, rows FROM prediction_counts WHERE endpoint = ?", (endpoint,))
@@ -150,29 +181,73 @@ class SqlPredictionLog(PredictionLog):
     def flush(self) -> None:
         """Return at once: `append` has committed."""
 
-    def _judged(self, clauses: str, params: list[Any]) -> list[JudgedPrediction]:
-        return [
-            JudgedPrediction(_decode_prediction(row), None if truth is None else _decode_feedback(truth))
-            for row, truth in self._database.query(f"{_JUDGED} {clauses}", params)
-        ]
+
+def _judged(source: Readable, clauses: str, params: list[Any]) -> list[JudgedPrediction]:
+    return [
+        JudgedPrediction(_decode_prediction(row), None if truth is None else _decode_feedback(truth))
+        for row, truth in source.query(f"{_JUDGED} {clauses}", params)
+    ]
+
+
+def _with_truth(source: Readable, rows: list[Prediction]) -> list[JudgedPrediction]:
+    truths = _truths(source, [row.id for row in rows])
+    return [JudgedPrediction(row, truths.get(row.id)) for row in rows]
+
+
+def _found(source: Readable, prediction_id: str) -> list[JudgedPrediction]:
+    found = _judged(source, "WHERE predictions.id = ?", [prediction_id])
+    found += _with_truth(source, prediction_blocks.find(source, prediction_id))
+    return sorted(found, key=lambda one: _as_seen(one.prediction))
+
+
+def _rest_of_id(source: Readable, last: Prediction) -> list[JudgedPrediction]:
+    """Return the other answers under the last id of a page, to the same question."""
+    return sorted(
+        (
+            one
+            for one in _found(source, last.id)
+            if one.prediction.endpoint == last.endpoint
+            and one.prediction.event_time == last.event_time
+            and one.prediction.role != "shadow"
+            and one.prediction.model > last.model
+        ),
+        key=_moment,
+    )
+
+
+def _moment(one: JudgedPrediction) -> tuple[int, str, str]:
+    return one.prediction.event_time, one.prediction.id, one.prediction.model
+
+
+def _as_seen(one: Prediction | Holder) -> tuple[bool, int, str]:
+    """Order what is under one id: the answer that the caller saw first, then shadows."""
+    return one.role == "shadow", one.served_at, one.model
 
 
 def _known(tx: Transaction, ids: Iterable[str]) -> tuple[dict[str, str], dict[str, Feedback]]:
-    endpoints: dict[str, str] = {}
-    truths: dict[str, Feedback] = {}
-    for part in _parts([one for one in ids if is_prediction_id(one)]):
-        marks = ", ".join("?" * len(part))
-        # the answer that the caller saw comes last and stands
+    wanted = [one for one in ids if is_prediction_id(one)]
+    found = list(prediction_blocks.holders(tx, wanted))
+    for part in _parts(wanted):
         rows = tx.query(
-            f"""SELECT id, endpoint FROM predictions WHERE id IN ({marks})
-            ORDER BY CASE role WHEN 'shadow' THEN 0 ELSE 1 END, served_at DESC, model DESC""",
-            part,
+            f"SELECT id, endpoint, role, served_at, model FROM predictions WHERE id IN ({_marks(part)})", part
         )
-        endpoints.update(rows)
-        for (record,) in tx.query(f"SELECT record FROM feedback WHERE prediction IN ({marks})", part):
+        found += [Holder(*row) for row in rows]
+    # the answer that the caller saw comes last and stands
+    found.sort(key=_as_seen, reverse=True)
+    return {one.id: one.endpoint for one in found}, _truths(tx, wanted)
+
+
+def _truths(source: Readable, ids: list[str]) -> dict[str, Feedback]:
+    truths: dict[str, Feedback] = {}
+    for part in _parts(ids):
+        for (record,) in source.query(f"SELECT record FROM feedback WHERE prediction IN ({_marks(part)})", part):
             truth = _decode_feedback(record)
             truths[truth.prediction] = truth
-    return endpoints, truths
+    return truths
+
+
+def _marks(part: list[str]) -> str:
+    return ", ".join("?" * len(part))
 
 
 def _parts(ids: list[str]) -> Iterator[list[str]]:
