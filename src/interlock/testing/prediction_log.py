@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -153,6 +154,11 @@ class ManyRowsContract(Contract):
         assert stores.predictions.find(f"{rows[3].id[:-1]}") == []
         assert stores.predictions.find(f"{rows[3].id}x") == []
         assert stores.predictions.counts("delay") == {f"{LIVE} live": 2500, "feedback": 0}
+
+    def test_a_page_of_nothing_is_empty(self, stores: Stores) -> None:
+        stores.predictions.append([*request(0, 40), prediction("p1")])
+        assert stores.predictions.window("delay", start=START, end=END, limit=0) == []
+        assert stores.predictions.recent("delay", limit=0) == []
 
     @pytest.mark.parametrize("limit", [1, 39, 40, 41, 100, 1000])
     def test_pages_join_up_over_requests_and_single_rows(self, stores: Stores, limit: int) -> None:
@@ -324,26 +330,15 @@ _ids = st.sampled_from(["p1", "p2", "p3", *run_of_ids(_FIRST, 90)[::15]])
 _endpoints = st.sampled_from(["delay", "fare"])
 _models = st.sampled_from([LIVE, SHADOW])
 _moments = st.integers(0, 4).map(lambda minute: START + timedelta(minutes=minute))
-_predictions = st.builds(
-    prediction,
-    _ids,
-    minute=st.integers(0, 3),
-    endpoint=_endpoints,
-    model=_models,
-    role=st.sampled_from(["live", "canary", "shadow"]),
-    revision=st.integers(0, 9),
-    served_at=st.integers(0, 3),
-)
-_requests = st.builds(
-    request,
-    st.sampled_from([0, 1, 40, 50]),
-    st.integers(30, 40),
-    endpoint=_endpoints,
-    model=_models,
-    role=st.sampled_from(["live", "canary", "shadow"]),
-    revision=st.integers(0, 9),
-    served_at=st.integers(0, 3),
-)
+_changes: dict[str, st.SearchStrategy[Any]] = {
+    "endpoint": _endpoints,
+    "model": _models,
+    "role": st.sampled_from(["live", "canary", "shadow"]),
+    "revision": st.integers(0, 9),
+    "served_at": st.integers(0, 3),
+}
+_predictions = st.builds(prediction, _ids, minute=st.integers(0, 3), **_changes)
+_requests = st.builds(request, st.sampled_from([0, 1, 40, 50]), st.integers(30, 40), **_changes)
 _appended = st.one_of(
     st.lists(_predictions, max_size=4),
     st.lists(_requests, max_size=2).map(lambda parts: [row for part in parts for row in part]),

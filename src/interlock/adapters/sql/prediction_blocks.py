@@ -1,4 +1,4 @@
-"""Keep the rows of one request together: a block is one row of SQL, and costs a tenth of a row for each."""
+"""Keep the rows of one request together: as a block, one row of SQL for all of them."""
 
 from __future__ import annotations
 
@@ -145,9 +145,7 @@ def not_held(source: Readable, rows: list[Prediction]) -> list[Prediction]:
 
 def holders(source: Readable, ids: Iterable[str]) -> Iterator[Holder]:
     """Yield what holds each of some ids."""
-    wanted = [one for one in ids if is_id(one)]
-    for start in range(0, len(wanted), _IDS_PER_QUERY):
-        part = wanted[start : start + _IDS_PER_QUERY]
+    for part in parts_of_ids([one for one in ids if is_id(one)]):
         rows = source.query(
             f"""WITH asked (id) AS (VALUES {", ".join(["(?)"] * len(part))})
             SELECT asked.id, endpoint, role, served_at, model FROM asked
@@ -155,6 +153,12 @@ def holders(source: Readable, ids: Iterable[str]) -> Iterator[Holder]:
             part,
         )
         yield from (Holder(*row) for row in rows)
+
+
+def parts_of_ids(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield ids in parts that one query may name."""
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        yield ids[start : start + _IDS_PER_QUERY]
 
 
 def find(source: Readable, prediction_id: str) -> list[Prediction]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 
 from interlock.adapters.sql import prediction_blocks
 from interlock.adapters.sql.database import Database, Readable, Row, Transaction, encode
-from interlock.adapters.sql.prediction_blocks import Holder
+from interlock.adapters.sql.prediction_blocks import Holder, parts_of_ids
 from interlock.core.clock import to_micros
 from interlock.ports.prediction_log import (
     Feedback,
@@ -43,7 +43,6 @@ _JUDGED = (
     "SELECT predictions.record, feedback.record FROM predictions "
     "LEFT JOIN feedback ON feedback.prediction = predictions.id"
 )
-_IDS_PER_QUERY = 500
 _FEEDBACK = "feedback"
 _decode_prediction = msgspec.msgpack.Decoder(Prediction).decode
 _decode_feedback = msgspec.msgpack.Decoder(Feedback).decode
@@ -153,10 +152,9 @@ class SqlPredictionLog(PredictionLog):
                     least=limit,
                 ),
             )
-            page = sorted((one for one in page if _moment(one)[:2] > place), key=_moment)
-            if len(page) >= limit:
-                page = page[:limit]
-                page += [] if model is not None else _rest_of_id(view, page[-1].prediction)
+            page = sorted((one for one in page if _moment(one)[:2] > place), key=_moment)[:limit]
+            if model is None and page and len(page) == limit:
+                page += _rest_of_id(view, page[-1].prediction)
         return page
 
     def recent(self, endpoint: str, *, limit: int = 50) -> list[JudgedPrediction]:
@@ -227,7 +225,7 @@ def _as_seen(one: Prediction | Holder) -> tuple[bool, int, str]:
 def _known(tx: Transaction, ids: Iterable[str]) -> tuple[dict[str, str], dict[str, Feedback]]:
     wanted = [one for one in ids if is_prediction_id(one)]
     found = list(prediction_blocks.holders(tx, wanted))
-    for part in _parts(wanted):
+    for part in parts_of_ids(wanted):
         rows = tx.query(
             f"SELECT id, endpoint, role, served_at, model FROM predictions WHERE id IN ({_marks(part)})", part
         )
@@ -239,20 +237,15 @@ def _known(tx: Transaction, ids: Iterable[str]) -> tuple[dict[str, str], dict[st
 
 def _truths(source: Readable, ids: list[str]) -> dict[str, Feedback]:
     truths: dict[str, Feedback] = {}
-    for part in _parts(ids):
+    for part in parts_of_ids(ids):
         for (record,) in source.query(f"SELECT record FROM feedback WHERE prediction IN ({_marks(part)})", part):
             truth = _decode_feedback(record)
             truths[truth.prediction] = truth
     return truths
 
 
-def _marks(part: list[str]) -> str:
+def _marks(part: Sequence[str]) -> str:
     return ", ".join("?" * len(part))
-
-
-def _parts(ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), _IDS_PER_QUERY):
-        yield ids[start : start + _IDS_PER_QUERY]
 
 
 def _replaces(truth: Feedback, before: Feedback) -> bool:

@@ -236,7 +236,8 @@ def _signals_given_back() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {one: signal.getsignal(one) for one in _STOPS}
+    # None stands for a handler that is not Python's, and cannot be set
+    before = {one: handler for one in _STOPS if (handler := signal.getsignal(one)) is not None}
     try:
         yield
     finally:
